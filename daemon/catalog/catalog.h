@@ -1,0 +1,35 @@
+/** @file
+ * catalog.db: the data catalog (databases, tables, columns, partitions, versions), layouts, the rows
+ * of SEVIR's catalog (`events`), and what extraction produced (`frames`, `flashes`, `outputs`).
+ *
+ * A room of its own because crawl writes it, extraction and the API read it, and no stage may include
+ * another. The sibling headers (catalog_events.h, catalog_tables.h, catalog_outputs.h) hold functions
+ * on an open `struct db *`, to be called inside catalog_write() or catalog_read().
+ *
+ * Everything is keyed by the source object's `source` id (a row of `sources`: bucket, key), so that
+ * superseding and retiring are one DELETE a table.
+ *
+ * Thread:     the loop's; the functions passed in run on a lane.
+ */
+#pragma once
+
+#include "lib/db/db_lane.h"
+
+struct catalog;
+
+/** Opens or creates DIR/catalog.db and migrates it. `state_path` is attached read-only, as `state`, to
+ * readers, so that `objects` can be queried. */
+enum rc catalog_open(struct loop *loop, struct work *work, const char *dir, const char *state_path,
+                     int64_t query_limit_ms, struct catalog **ret_catalog, struct err *err);
+void catalog_close(struct catalog *catalog);
+SCOPED_FN(struct catalog, catalog_close)
+
+void catalog_write(struct catalog *catalog, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+void catalog_read(struct catalog *catalog, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+
+/** The `sources` row of an object, made if it is new. */
+enum rc catalog_source(struct db *db, const char *bucket, const char *key, int64_t *ret_source,
+                       struct err *err);
+/** Its id, or 0 when there is none. */
+enum rc catalog_source_find(struct db *db, const char *bucket, const char *key,
+                            int64_t *ret_source, struct err *err);

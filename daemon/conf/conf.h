@@ -1,0 +1,62 @@
+/** @file
+ * The configuration: JSON in, one immutable struct out. Every option is declared once, in
+ * options.def: parser, defaults, help, the JSON Schema and docs/configuration.md derive from it.
+ *
+ * Thread:     any; a configuration is immutable.
+ * Ownership:  conf_free() frees everything.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/rc.h"
+#include "lib/base/scope.h"
+#include "lib/base/str.h"
+#include "lib/sevir/selection.h"
+
+enum conf_images { IMAGES_NONE, IMAGES_SHEET, IMAGES_FRAMES };
+
+/** Field names are the option's path with '_' for '.', and the unit where there is one. */
+struct conf {
+    char *state_dir;
+    char *raw_uri, *processed_uri;
+    int64_t sources_list_interval_ms; /**< 0: no listing but the first. */
+    bool sources_watch;
+    int64_t sources_settle_ms; /**< How long an object must be unchanged before it is taken. */
+    char *sources_sqs_queue_url; /**< NULL: none. */
+    int64_t sources_sqs_wait_ms, sources_sqs_visibility_ms;
+    struct selection select;
+    bool select_present;
+    char *crawl_engine, *extract_engine; /**< "local" */
+    int64_t crawl_deadline_ms;           /**< Of the helper, for one file. */
+    uint64_t crawl_memory_bytes;         /**< Of the helper (RLIMIT_AS). */
+    enum conf_images extract_images;
+    unsigned extract_workers;       /**< Resolved: never 0. */
+    uint64_t extract_memory_bytes;  /**< The budget. */
+    unsigned extract_jobs;          /**< Jobs in EXTRACTING at once. */
+    unsigned retry_attempts;
+    int64_t retry_base_ms, retry_cap_ms;
+    char *aws_region, *aws_endpoint_url, *aws_profile, *aws_addressing;
+    bool aws_anonymous;
+    char *notify_sns_topic_arn;
+    char *control_socket;
+    char *http_listen; /**< "127.0.0.1:9464"; NULL: no listener. */
+    char *log_level;
+    int64_t query_limit_ms;
+};
+
+/** RC_INVALID names file, line where JSON says it, path of the key, and the nearest known key. */
+enum rc conf_load(const char *path, struct conf **ret_conf, struct err *err);
+enum rc conf_parse(const char *json, size_t len, const char *name, struct conf **ret_conf,
+                   struct err *err);
+void conf_free(struct conf *conf);
+SCOPED_FN(struct conf, conf_free)
+
+/** The whole effective configuration as JSON (--print-config, /v1/config); secrets are not in it. */
+void conf_print(const struct conf *conf, struct strbuf *out);
+/** JSON Schema (config/sevird.schema.json) and the reference (docs/configuration.md). */
+void conf_write_schema(struct strbuf *out);
+void conf_write_reference(struct strbuf *out);
+/** Which options differ and need a restart to change; NULL-terminated static names, or NULL. */
+const char *conf_needs_restart(const struct conf *before, const struct conf *after);

@@ -1,0 +1,35 @@
+/** @file
+ * state.db: objects, jobs, every transition, sightings, source cursors and the outbox.
+ *
+ * All writes go through one writer lane that commits in groups (lib/db/db_lane.h). Counts a state are
+ * kept in memory from the observed moves, so that metrics and status need no query.
+ *
+ * Thread:     the loop's; functions passed in run on a lane.
+ * Completion: as lib/db/db_lane.h.
+ */
+#pragma once
+
+#include "daemon/job/job.h"
+#include "lib/db/db_lane.h"
+#include "lib/run/loop.h"
+
+struct services;
+
+/** Opens or creates STATE_DIR/state.db, takes the directory's lock (RC_CONFLICT names the pid of the
+ * daemon that holds it), migrates, and puts every -ING job back to the rest it left (STOPPED). */
+enum rc job_store_open(struct services *services, const char *state_dir,
+                       struct job_store **ret_store, struct err *err);
+void job_store_close(struct job_store *store);
+SCOPED_FN(struct job_store, job_store_close)
+
+const char *job_store_path(const struct job_store *store);
+void job_store_write(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+void job_store_read(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+/** Jobs in a state now, by the moves observed. */
+uint64_t job_store_count(const struct job_store *store, enum job_state state);
+/** When the job that has been longest in `state` entered it (wall ms); 0 when there is none. Refreshed
+ * by a query at most once a second, so `done` runs later. */
+typedef void job_store_oldest_fn(const int64_t oldest_ms[JOB_STATE_COUNT], void *arg);
+void job_store_oldest(struct job_store *store, job_store_oldest_fn *done, void *arg);
+/** Recover the moves that boot applied, for the log. */
+unsigned job_store_recovered(const struct job_store *store);

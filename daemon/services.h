@@ -1,0 +1,36 @@
+/** @file
+ * What every stage may use, made by daemon/daemon.c in order and taken down in reverse.
+ *
+ * Thread:     the loop's.
+ * Ownership:  daemon/daemon.c owns everything here; stages borrow.
+ */
+#pragma once
+
+#include "daemon/conf/conf.h"
+#include "lib/base/budget.h"
+#include "lib/base/metric.h"
+#include "lib/h5/h5_helper.h"
+#include "lib/run/loop.h"
+#include "lib/run/work.h"
+#include "lib/store/store.h"
+
+struct catalog;
+struct job_store;
+struct job_queue;
+struct job_events;
+struct intake;
+
+struct services {
+    const struct conf *conf; /**< Replaced as a whole by a reload; do not keep parts across one. */
+    struct loop *loop;
+    struct work *work;
+    struct budget *budget;
+    struct metric_registry *metrics;
+    struct store *raw, *processed;
+    struct h5_helper *h5;
+    struct catalog *catalog;
+    struct job_store *jobs;
+    struct job_queue *queue;
+    struct job_events *events;
+    struct intake *intake;
+};

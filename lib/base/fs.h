@@ -1,0 +1,24 @@
+/** @file
+ * The local file system for our own files (state, staging, configuration); not for stores.
+ *
+ * Thread:     any; every call may block, so the loop thread uses them only before it runs.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/base/rc.h"
+
+/** As `mkdir -p`. A directory that is there keeps its mode. */
+enum rc fs_mkdirs(const char *path, mode_t mode, struct err *err);
+/** The whole file, NUL-terminated; the caller frees. RC_LIMIT when it is over `max_bytes`. */
+enum rc fs_read_file(const char *path, size_t max_bytes, char **ret_bytes, size_t *ret_len,
+                     struct err *err);
+/** Appears whole by rename, after fsync of file and directory. */
+enum rc fs_write_file(const char *path, const void *bytes, size_t len, mode_t mode,
+                      struct err *err);
+/** "dir/name" with exactly one slash between; the caller frees. */
+char *fs_join(const char *dir, const char *name);
+/** write() until everything is written. */
+enum rc fs_write_all(int fd, const void *bytes, size_t len, struct err *err);

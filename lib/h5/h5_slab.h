@@ -1,0 +1,33 @@
+/** @file
+ * Rows of a dataset from a store to memory: plan, fetch by ranges, decode; or, where workers cannot
+ * decode, by the helper. One way in for extraction, `subset` and `render`.
+ *
+ *     h5_slab_open() -> budget for h5_slab_bytes() -> h5_slab_fetch() -> on a worker: h5_slab_decode()
+ *
+ * Thread:     the loop's, but for h5_slab_decode(), which runs on a worker that owns the slab then.
+ * Completion: `done` later, exactly once.
+ * Ownership:  a slab borrows the object's strings, the layout and its dataset until it is freed.
+ */
+#pragma once
+
+#include "lib/h5/h5_helper.h"
+
+struct h5_slab;
+
+enum rc h5_slab_open(struct h5_helper *helper, const struct h5_object *object,
+                     const struct layout *layout, const struct layout_dataset *dataset,
+                     uint64_t first, uint64_t count, struct h5_slab **ret_slab, struct err *err);
+/** Requires: nothing in flight. */
+void h5_slab_free(struct h5_slab *slab);
+SCOPED_FN(struct h5_slab, h5_slab_free)
+
+/** Memory it will hold at its peak, fetched, scratch and decoded: ask the budget for this. */
+uint64_t h5_slab_bytes(const struct h5_slab *slab);
+/** Bytes it will ask of the store, and the least that could do. */
+uint64_t h5_slab_fetch_bytes(const struct h5_slab *slab);
+uint64_t h5_slab_needed_bytes(const struct h5_slab *slab);
+
+void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg);
+void h5_slab_cancel(struct h5_slab *slab);
+/** Decoded rows (native byte order, C order), owned by the slab. Frees what was fetched. */
+enum rc h5_slab_decode(struct h5_slab *slab, const uint8_t **ret_rows, struct err *err);

@@ -1,0 +1,23 @@
+/** @file
+ * The contact sheet of an event: title, frames in a grid with their times, a labelled colour bar in
+ * physical units. Pure: indexed planes in, a PNG out.
+ *
+ * Thread:     any; workers.
+ */
+#pragma once
+
+#include "lib/sevir/catalog_row.h"
+#include "lib/sevir/colors.h"
+
+struct sheet_options {
+    enum sevir_type type;
+    const struct catalog_row *row; /**< NULL when the catalog is not at hand: then a shorter title. */
+    const char *title;             /**< Used when `row` is NULL: the file and index or id. */
+    uint32_t width, height;        /**< Of one frame, pixels. */
+    const uint8_t *const *frames;  /**< Indexed by colors_map(); row 0 is south. */
+    const unsigned *frame_numbers;
+    unsigned frame_count;
+    unsigned scale_to;             /**< Longest side of a frame on the sheet; 0: native. */
+};
+
+enum rc sheet_png(const struct sheet_options *options, struct strbuf *out, struct err *err);

@@ -1,0 +1,111 @@
+/** @file
+ * Object stores behind one small interface: list, head, get a range, put, copy, delete.
+ *
+ * `store_file` is a directory that behaves like a bucket: puts appear whole by rename, keys never
+ * leave the root (`..`, absolute paths, links out are refused), etags change when content does.
+ *
+ * Thread:     the loop's.
+ * Completion: every `done` runs later, from the loop, exactly once; never from inside the call.
+ *             `err` is NULL on success, else borrowed for the call.
+ * Ownership:  strings and buffers passed in are borrowed until `done` has run, unless said
+ *             otherwise; what a `done` is given is borrowed for the call.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/rc.h"
+#include "lib/run/work.h"
+#include "lib/store/uri.h"
+
+struct store;
+struct store_op; /**< A claim ticket, void from the moment `done` is called. */
+
+/** One object as a listing or a head shows it. */
+struct store_object {
+    const char *key;
+    uint64_t size;
+    const char *etag;      /**< Without quotes. */
+    const char *version;   /**< "" where the store has no versions. */
+    int64_t modified_ms;   /**< Since 1970. */
+};
+
+typedef void store_done_fn(const struct err *err, void *arg);
+typedef void store_head_fn(const struct store_object *object, const struct err *err, void *arg);
+/** `more` is false on the last page. Keys ascend in byte order, within and across pages. */
+typedef void store_list_fn(const struct store_object *objects, unsigned count, bool more,
+                           const struct err *err, void *arg);
+
+/** One put of a batch. */
+struct store_put {
+    const char *key;
+    const void *bytes;
+    size_t len;
+    const char *content_type; /**< NULL: application/octet-stream. */
+};
+
+/** What each kind of store implements; the functions below check arguments and call these. */
+struct store_ops {
+    void (*list)(struct store *, const char *prefix, const char *after, unsigned max,
+                 store_list_fn *, void *arg);
+    void (*head)(struct store *, const char *key, store_head_fn *, void *arg);
+    struct store_op *(*get)(struct store *, const char *key, const char *etag, uint64_t offset,
+                            size_t len, void *buffer, store_done_fn *, void *arg);
+    void (*put)(struct store *, const struct store_put *puts, unsigned count, store_done_fn *,
+                void *arg);
+    void (*put_file)(struct store *, const char *key, const char *path, store_done_fn *,
+                     void (*progress)(uint64_t bytes, void *arg), void *arg);
+    void (*copy)(struct store *, const char *from_key, struct store *to, const char *to_key,
+                 store_done_fn *, void (*progress)(uint64_t bytes, void *arg), void *arg);
+    void (*remove)(struct store *, const char *const *keys, unsigned count, store_done_fn *,
+                   void *arg);
+    void (*sync)(struct store *, store_done_fn *, void *arg);
+    void (*cancel)(struct store_op *);
+    void (*free)(struct store *);
+};
+
+struct store {
+    const struct store_ops *ops;
+    struct uri *uri; /**< Root; keys are relative to it. */
+};
+
+/** Open the store at `uri` (taken over). `create` makes a missing root directory. */
+enum rc store_open(struct loop *loop, struct work *work, struct uri *uri, bool create,
+                   struct store **ret_store, struct err *err);
+void store_free(struct store *store);
+SCOPED_FN(struct store, store_free)
+/** The name that records and rows carry: the S3 bucket, or the absolute path of the root. */
+const char *store_bucket(const struct store *store);
+
+/** Up to `max` objects whose keys begin with `prefix` and sort after `after` ("" for the first).
+ * Memory is bounded by the page, not by the store. Hidden names (a part that begins with '.'),
+ * links that lead out, sockets and devices are not objects. */
+void store_list(struct store *store, const char *prefix, const char *after, unsigned max,
+                store_list_fn *done, void *arg);
+void store_head(struct store *store, const char *key, store_head_fn *done, void *arg);
+/** Exactly `len` bytes from `offset` into `buffer`. With `etag` (not NULL) the object must still be
+ * that one: RC_CHANGED if not. An object that ends before is RC_CORRUPT. */
+struct store_op *store_get(struct store *store, const char *key, const char *etag, uint64_t offset,
+                           size_t len, void *buffer, store_done_fn *done, void *arg);
+/** Puts `count` objects as one task. Each appears whole; on failure any number of them may have. */
+void store_put(struct store *store, const struct store_put *puts, unsigned count,
+               store_done_fn *done, void *arg);
+/** Puts a local file; `progress` (may be NULL) is told the total so far, on the loop. */
+void store_put_file(struct store *store, const char *key, const char *path, store_done_fn *done,
+                    void (*progress)(uint64_t bytes, void *arg), void *arg);
+/** Copies within or between stores of one kind, without the bytes passing through us if possible. */
+void store_copy(struct store *store, const char *from_key, struct store *to, const char *to_key,
+                store_done_fn *done, void (*progress)(uint64_t bytes, void *arg), void *arg);
+/** Missing keys count as removed. */
+void store_remove(struct store *store, const char *const *keys, unsigned count,
+                  store_done_fn *done, void *arg);
+/** All puts that have completed are durable when `done` runs. */
+void store_sync(struct store *store, store_done_fn *done, void *arg);
+/** Asks; `done` still comes, with RC_CANCELED unless it had finished. */
+void store_cancel(struct store *store, struct store_op *op);
+
+/* The kinds. */
+enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bool create,
+                       struct store **ret_store, struct err *err);
