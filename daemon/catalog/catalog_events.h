@@ -1,8 +1,14 @@
 /** @file
  * `events`: the rows of SEVIR's catalog, by the CATALOG.csv they came from.
  *
- * Two catalogs may hold the same row (a subset beside the full one): rows are kept by source, and the
- * view `events` shows the newest source's of each (file_name, file_index, img_type, id).
+ * Two catalogs may hold the same row (a subset beside the full one): rows are kept by load, and the
+ * view `events` shows the newest load's of each (file_name, file_index, img_type, id).
+ *
+ * A catalog is loaded in many transactions and appears in one: begin, add in batches, settle. Rows
+ * that were never settled (a crash, a mangled line 70,000) are never seen, and go with the next
+ * begin.
+ *
+ * Thread:     a lane's.
  */
 #pragma once
 
@@ -10,17 +16,22 @@
 #include "lib/base/arena.h"
 #include "lib/sevir/catalog_row.h"
 
-/** Forget the rows of `source` (before loading its new version, or when it is gone). */
-enum rc catalog_events_clear(struct db *db, int64_t source, struct err *err);
+/** A new, unseen load of `source`. What an earlier one left unsettled is dropped. */
+enum rc catalog_events_begin(struct db *db, int64_t source, int64_t *ret_load, struct err *err);
 /** Append one row in file order; `ordinal` counts from 0. */
-enum rc catalog_events_add(struct db *db, int64_t source, uint64_t ordinal,
+enum rc catalog_events_add(struct db *db, int64_t load, uint64_t ordinal,
                            const struct catalog_row *row, struct err *err);
-/** After the last row, or after a clear: decide which source shows. */
-enum rc catalog_events_settle(struct db *db, int64_t source, struct err *err);
+/** The load takes the place of all earlier ones of its source, and is the newest. */
+enum rc catalog_events_settle(struct db *db, int64_t load, struct err *err);
+/** Drop a load that is not to be seen. */
+enum rc catalog_events_abandon(struct db *db, int64_t load, struct err *err);
+/** Forget the rows of `source`, and settle. */
+enum rc catalog_events_clear(struct db *db, int64_t source, struct err *err);
 
-/** The rows of the HDF5 file at `key`: those whose file_name matches the key (naming_file_matches);
- * else, those whose file_name has the key's base name, if they all mean one file. In the order of
- * file_index, then of the catalog. Strings and the array live in `arena`. */
+/** The rows of the HDF5 file at `key`: those whose file_name matches the key (naming_file_matches),
+ * the longest such name if there are several; else those whose file_name has the key's base name,
+ * if they all mean one file. In the order of file_index, then of the catalog. Strings and the array
+ * live in `arena`. */
 enum rc catalog_events_of_file(struct db *db, const char *key, struct arena *arena,
                                struct catalog_row **ret_rows, size_t *ret_count, struct err *err);
 /** SHA-256 (hex) over the rows that catalog_events_of_file() gives; "" when there are none. */
