@@ -1,9 +1,9 @@
 /** @file
  * The log: one line an event, `[job   ] job=42 CRAWLING -> CRAWLED`.
  *
- * Under systemd lines go to the journal with MESSAGE, PRIORITY, SEVIRD_TAG, CODE_FILE, CODE_LINE and
- * the fields given by log_fields(); elsewhere readable lines go to standard error, coloured on a
- * terminal. Library code returns errors; daemon code logs them, once.
+ * Under systemd lines go to the journal with MESSAGE, PRIORITY, SEVIRD_TAG, CODE_FILE, CODE_LINE
+ * and the fields given by log_fields(); elsewhere readable lines go to standard error, coloured on
+ * a terminal. Library code returns errors; daemon code logs them, once.
  *
  * Thread:     any; a line is written by one system call.
  */

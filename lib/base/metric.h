@@ -32,8 +32,8 @@ struct metric_family {
 struct metric_registry;
 
 /** `families` is indexed by the ids that the calls below take; `prefix` is "sevird_". */
-struct metric_registry *metric_registry_new(const char *prefix, const struct metric_family *families,
-                                            unsigned count);
+struct metric_registry *metric_registry_new(const char *prefix,
+                                            const struct metric_family *families, unsigned count);
 void metric_registry_free(struct metric_registry *registry);
 SCOPED_FN(struct metric_registry, metric_registry_free)
 

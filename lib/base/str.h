@@ -41,6 +41,9 @@ const char *strbuf_text(const struct strbuf *buf);
 void strbuf_json(struct strbuf *buf, const char *text);
 /** One CSV field (RFC 4180): quoted only when it must be. */
 void strbuf_csv(struct strbuf *buf, const char *text, size_t len);
+/** For terminals and logs: control characters, bytes that are not UTF-8 and characters that hide or
+ * reorder text as "\n", "\t", "\x1b". */
+void strbuf_printable(struct strbuf *buf, const char *text);
 /** The shortest decimal that reads back to the same double; nothing at all for NaN. */
 void strbuf_double(struct strbuf *buf, double value);
 
@@ -53,6 +56,9 @@ bool str_ends(const char *text, const char *suffix);
 const char *str_basename(const char *path);
 /** Levenshtein distance; for "did you mean". Texts over 64 bytes count as unrelated (1000). */
 unsigned str_distance(const char *a, const char *b);
+/** Length of the UTF-8 sequence at `bytes`; 0 for none (cut, overlong, surrogate, over U+10FFFF).
+ */
+size_t str_utf8_len(const char *bytes, size_t len);
 bool str_is_utf8(const char *bytes, size_t len);
 
 /** The whole text must be the number: no spaces, no sign for the unsigned, no overflow. */

@@ -1,0 +1,70 @@
+#include "lib/base/digest.h"
+
+#include <openssl/evp.h>
+
+#include "lib/base/mem.h"
+
+struct digest {
+    EVP_MD_CTX *ctx;
+};
+
+/** OpenSSL fails here only without memory, which is not a state to go on in. */
+static void must(int one)
+{
+    if (one != 1) {
+        abort();
+    }
+}
+
+struct digest *digest_new(void)
+{
+    struct digest *digest = mem_new(struct digest);
+
+    digest->ctx = EVP_MD_CTX_new();
+    must(digest->ctx != NULL);
+    must(EVP_DigestInit_ex(digest->ctx, EVP_sha256(), NULL));
+    return digest;
+}
+
+void digest_free(struct digest *digest)
+{
+    if (digest == NULL) {
+        return;
+    }
+    EVP_MD_CTX_free(digest->ctx);
+    free(digest);
+}
+
+void digest_add(struct digest *digest, const void *bytes, size_t len)
+{
+    must(EVP_DigestUpdate(digest->ctx, bytes, len));
+}
+
+void digest_end(struct digest *digest, uint8_t ret_sha256[DIGEST_BYTES])
+{
+    must(EVP_DigestFinal_ex(digest->ctx, ret_sha256, NULL));
+}
+
+void digest_sha256(const void *bytes, size_t len, uint8_t ret_sha256[DIGEST_BYTES])
+{
+    must(EVP_Digest(bytes, len, ret_sha256, NULL, EVP_sha256(), NULL));
+}
+
+void digest_hex(const uint8_t sha256[DIGEST_BYTES], char ret_hex[DIGEST_HEX])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        ret_hex[2 * i] = digits[sha256[i] >> 4];
+        ret_hex[2 * i + 1] = digits[sha256[i] & 15];
+    }
+    ret_hex[2 * DIGEST_BYTES] = '\0';
+}
+
+void digest_sha256_hex(const void *bytes, size_t len, char ret_hex[DIGEST_HEX])
+{
+    uint8_t sha256[DIGEST_BYTES];
+
+    digest_sha256(bytes, len, sha256);
+    digest_hex(sha256, ret_hex);
+}
