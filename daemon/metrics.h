@@ -9,15 +9,15 @@
 #define LAG_BUCKETS 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1
 
 /* clang-format off */
-/** X(ID, type, "name", "help", buckets or -, labels...) */
+/** X(ID, "name", "help", [which buckets,] labels...) */
 #define METRIC_MAP(COUNTER, GAUGE, HISTOGRAM)                                                        \
     GAUGE(BUILD_INFO, "build_info", "Version of the running daemon; the value is always 1.", "version") \
     GAUGE(JOBS, "jobs", "Jobs by state.", "state")                                                   \
     COUNTER(TRANSITIONS, "transitions_total", "Moves of jobs between states.", "from", "to")         \
-    HISTOGRAM(STAGE_DURATION, "stage_duration_seconds", "Time a job spent in a stage.", SECONDS_BUCKETS, "stage") \
+    HISTOGRAM(STAGE_DURATION, "stage_duration_seconds", "Time a job spent in a stage.", SECONDS, "stage") \
     COUNTER(SIGHTINGS, "sightings_total", "Sightings of objects, by source and what became of them.", "source", "outcome") \
     GAUGE(OLDEST_JOB_AGE, "oldest_job_age_seconds", "Age of the job that has been longest in a state.", "state") \
-    HISTOGRAM(INGEST_LAG, "ingest_lag_seconds", "From the object's own time to DONE.", SECONDS_BUCKETS) \
+    HISTOGRAM(INGEST_LAG, "ingest_lag_seconds", "From the object's own time to DONE.", SECONDS) \
     COUNTER(EXTRACT_EVENTS, "extract_events_total", "Events extracted.", "img_type")                 \
     COUNTER(EXTRACT_FRAMES, "extract_frames_total", "Frames extracted.", "img_type")                 \
     COUNTER(FETCH_BYTES, "fetch_bytes_total", "Bytes read from the raw store for extraction.")       \
@@ -31,18 +31,14 @@
     COUNTER(SQS_EXTENSIONS, "sqs_visibility_extensions_total", "Visibility time-outs extended.")     \
     COUNTER(SQS_LEASE_LOST, "sqs_lease_lost_total", "Messages whose lease was lost.")                \
     COUNTER(RECONCILE_MISSING, "reconcile_missing_total", "Objects that only a reconciliation found.") \
-    HISTOGRAM(LOOP_LAG, "loop_lag_seconds", "Time that one iteration held the event loop.", LAG_BUCKETS) \
+    HISTOGRAM(LOOP_LAG, "loop_lag_seconds", "Time that one iteration held the event loop.", LAG) \
     COUNTER(QUARANTINED, "quarantined_total", "Jobs quarantined, by error class.", "class")
 /* clang-format on */
 
 enum metric_id {
-#define C(id, ...) METRIC_##id,
-#define G(id, ...) METRIC_##id,
-#define H(id, ...) METRIC_##id,
-    METRIC_MAP(C, G, H)
-#undef C
-#undef G
-#undef H
+#define X(id, ...) METRIC_##id,
+    METRIC_MAP(X, X, X)
+#undef X
         METRIC_COUNT
 };
 

@@ -23,7 +23,7 @@ struct conf {
     char *raw_uri, *processed_uri;
     int64_t sources_list_interval_ms; /**< 0: no listing but the first. */
     bool sources_watch;
-    int64_t sources_settle_ms; /**< How long an object must be unchanged before it is taken. */
+    int64_t sources_settle_ms;   /**< How long an object must be unchanged before it is taken. */
     char *sources_sqs_queue_url; /**< NULL: none. */
     int64_t sources_sqs_wait_ms, sources_sqs_visibility_ms;
     struct selection select;
@@ -32,31 +32,49 @@ struct conf {
     int64_t crawl_deadline_ms;           /**< Of the helper, for one file. */
     uint64_t crawl_memory_bytes;         /**< Of the helper (RLIMIT_AS). */
     enum conf_images extract_images;
-    unsigned extract_workers;       /**< Resolved: never 0. */
-    uint64_t extract_memory_bytes;  /**< The budget. */
-    unsigned extract_jobs;          /**< Jobs in EXTRACTING at once. */
+    unsigned extract_workers;      /**< Resolved: never 0. */
+    uint64_t extract_memory_bytes; /**< The budget. */
+    unsigned extract_jobs;         /**< Jobs in EXTRACTING at once. */
     unsigned retry_attempts;
     int64_t retry_base_ms, retry_cap_ms;
     char *aws_region, *aws_endpoint_url, *aws_profile, *aws_addressing;
     bool aws_anonymous;
+    /* Of one store alone; already the general ones where the file says nothing. */
+    char *raw_aws_region, *raw_aws_endpoint_url, *raw_aws_profile, *raw_aws_addressing;
+    bool raw_aws_anonymous;
+    char *processed_aws_region, *processed_aws_endpoint_url, *processed_aws_profile;
+    char *processed_aws_addressing;
+    bool processed_aws_anonymous;
     char *notify_sns_topic_arn;
     char *control_socket;
     char *http_listen; /**< "127.0.0.1:9464"; NULL: no listener. */
+    bool http_allow_remote;
     char *log_level;
     int64_t query_limit_ms;
 };
 
-/** RC_INVALID names file, line where JSON says it, path of the key, and the nearest known key. */
+/** RC_INVALID names file, line where JSON says it, path of the key, and the nearest known key;
+ * RC_UNSUPPORTED an option that this build refuses. */
 enum rc conf_load(const char *path, struct conf **ret_conf, struct err *err);
 enum rc conf_parse(const char *json, size_t len, const char *name, struct conf **ret_conf,
                    struct err *err);
 void conf_free(struct conf *conf);
 SCOPED_FN(struct conf, conf_free)
 
-/** The whole effective configuration as JSON (--print-config, /v1/config); secrets are not in it. */
+/** `http.listen`, taken apart. */
+struct conf_listen {
+    int family;    /**< AF_INET or AF_INET6. */
+    char host[48]; /**< Numeric. */
+    uint16_t port; /**< 0: the system chooses. */
+    bool loopback;
+};
+enum rc conf_listen_parse(const char *text, struct conf_listen *ret_listen, struct err *err);
+
+/** The whole effective configuration as JSON (--print-config, /v1/config); secrets are not in it.
+ */
 void conf_print(const struct conf *conf, struct strbuf *out);
 /** JSON Schema (config/sevird.schema.json) and the reference (docs/configuration.md). */
 void conf_write_schema(struct strbuf *out);
 void conf_write_reference(struct strbuf *out);
-/** Which options differ and need a restart to change; NULL-terminated static names, or NULL. */
+/** The first option that differs and needs a restart to change, a static name; NULL: none. */
 const char *conf_needs_restart(const struct conf *before, const struct conf *after);

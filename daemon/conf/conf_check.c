@@ -1,0 +1,179 @@
+/** @file
+ * Rules that span options, and what this build refuses. Each refusal is one line that names the
+ * key.
+ */
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "daemon/conf/conf_p.h"
+#include "lib/base/mem.h"
+#include "lib/store/uri.h"
+
+#define ONLY_LOCAL "this build has the file store and the local engines only"
+
+static enum rc check_absolute(const char *key, const char *path, struct err *err)
+{
+    if (path[0] != '/') {
+        return err_set(err, RC_INVALID, "'%s': '%.200s' is not an absolute path", key, path);
+    }
+    return RC_OK;
+}
+
+/** Whether `inner` is `outer` or lies below it; both without a slash at the end. */
+static bool lies_within(const char *inner, const char *outer)
+{
+    const size_t len = strlen(outer);
+
+    return strcmp(outer, "/") == 0 ||
+           (strncmp(inner, outer, len) == 0 && (inner[len] == '/' || inner[len] == '\0'));
+}
+
+static enum rc check_store(const char *key, const char *text, struct uri **ret_uri, struct err *err)
+{
+    if (str_starts(text, "s3://")) {
+        return err_set(err, RC_UNSUPPORTED, "'%s': '%.200s' is an S3 store; " ONLY_LOCAL, key,
+                       text);
+    }
+    if (!str_starts(text, "file://") && text[0] != '/') {
+        return err_set(err, RC_INVALID,
+                       "'%s': '%.200s' is neither file:///DIRECTORY nor an absolute path", key,
+                       text);
+    }
+    if (uri_parse(text, "/", ret_uri, err) != RC_OK) {
+        return err_wrap(err, "'%s'", key);
+    }
+    return RC_OK;
+}
+
+/** Outputs listed as inputs, or our own databases taken for objects, would never end. */
+static enum rc check_paths(const struct conf *conf, struct err *err)
+{
+    scoped(uri_free) struct uri *raw = NULL, *processed = NULL, *state = NULL;
+
+    if (check_absolute("state_dir", conf->state_dir, err) != RC_OK ||
+        check_store("raw.uri", conf->raw_uri, &raw, err) != RC_OK ||
+        check_store("processed.uri", conf->processed_uri, &processed, err) != RC_OK ||
+        uri_parse(conf->state_dir, "/", &state, err) != RC_OK) {
+        return err->rc;
+    }
+    if (lies_within(processed->path, raw->path) || lies_within(raw->path, processed->path)) {
+        return err_set(err, RC_INVALID,
+                       "'processed.uri' and 'raw.uri' overlap: outputs would be taken for inputs");
+    }
+    if (lies_within(state->path, raw->path)) {
+        return err_set(
+            err, RC_INVALID,
+            "'state_dir' lies inside 'raw.uri': our own files would be taken for inputs");
+    }
+    return RC_OK;
+}
+
+/** Options of later releases: known to the schema, refused here. */
+static enum rc check_later(const struct conf *conf, struct err *err)
+{
+    for (unsigned i = 0; i < option_count; i++) {
+        const char *const *slot = (const void *)((const char *)conf + options[i].offset);
+        if (options[i].kind == OPTION_TEXT && (options[i].flags & OPTION_LATER) != 0 &&
+            *slot != NULL) {
+            return err_set(err, RC_UNSUPPORTED, "'%s': not yet; " ONLY_LOCAL, options[i].path);
+        }
+    }
+    if (strcmp(conf->crawl_engine, "local") != 0) {
+        return err_set(err, RC_UNSUPPORTED, "'crawl.engine': '%s': not yet; " ONLY_LOCAL,
+                       conf->crawl_engine);
+    }
+    if (strcmp(conf->extract_engine, "local") != 0) {
+        return err_set(err, RC_UNSUPPORTED, "'extract.engine': '%s': not yet; " ONLY_LOCAL,
+                       conf->extract_engine);
+    }
+    return RC_OK;
+}
+
+static enum rc check_endpoint(const char *key, const char *url, struct err *err)
+{
+    if (url != NULL && ((!str_starts(url, "http://") && !str_starts(url, "https://")) ||
+                        strpbrk(url, "@ ") != NULL)) {
+        return err_set(err, RC_INVALID,
+                       "'%s': expected http[s]://host[:port], without a user or password", key);
+    }
+    return RC_OK;
+}
+
+enum rc conf_listen_parse(const char *text, struct conf_listen *ret_listen, struct err *err)
+{
+    const char *colon = strrchr(text, ':');
+    struct conf_listen listen = {0};
+    uint64_t port;
+
+    if (colon == NULL || !str_to_u64(colon + 1, &port) || port > 65535) {
+        return err_set(err, RC_INVALID, "'%.80s' is no ADDRESS:PORT, as '127.0.0.1:9464'", text);
+    }
+    const size_t len = (size_t)(colon - text);
+    const bool bracketed = len >= 2 && text[0] == '[' && colon[-1] == ']';
+
+    snprintf(listen.host, sizeof(listen.host), "%.*s", (int)(bracketed ? len - 2 : len),
+             text + (bracketed ? 1 : 0));
+    listen.port = (uint16_t)port;
+    if (strcmp(listen.host, "localhost") == 0) {
+        strncpy(listen.host, "127.0.0.1", sizeof(listen.host));
+    }
+
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (bracketed && inet_pton(AF_INET6, listen.host, &v6) == 1) {
+        listen.family = AF_INET6;
+        listen.loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+    } else if (!bracketed && inet_pton(AF_INET, listen.host, &v4) == 1) {
+        listen.family = AF_INET;
+        listen.loopback = (ntohl(v4.s_addr) >> 24) == 127;
+    } else {
+        return err_set(err, RC_INVALID,
+                       "'%.80s': the address must be numeric, as '127.0.0.1:9464' or '[::1]:9464'",
+                       text);
+    }
+    *ret_listen = listen;
+    return RC_OK;
+}
+
+static enum rc check_servers(const struct conf *conf, struct err *err)
+{
+    struct conf_listen listen;
+
+    if (check_absolute("control.socket", conf->control_socket, err) != RC_OK) {
+        return err->rc;
+    }
+    if (strlen(conf->control_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
+        return err_set(err, RC_INVALID, "'control.socket': longer than %zu bytes",
+                       sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+    }
+    if (conf->http_listen == NULL) {
+        return RC_OK;
+    }
+    if (conf_listen_parse(conf->http_listen, &listen, err) != RC_OK) {
+        return err_wrap(err, "'http.listen'");
+    }
+    if (!listen.loopback && !conf->http_allow_remote) {
+        return err_set(err, RC_INVALID,
+                       "'http.listen': '%.80s' is reachable from other machines, which nobody "
+                       "guards; set 'http.allow_remote' if that is meant",
+                       conf->http_listen);
+    }
+    return RC_OK;
+}
+
+enum rc conf_check(const struct conf *conf, struct err *err)
+{
+    if (check_later(conf, err) != RC_OK || check_paths(conf, err) != RC_OK ||
+        check_endpoint("aws.endpoint_url", conf->aws_endpoint_url, err) != RC_OK ||
+        check_endpoint("raw.aws.endpoint_url", conf->raw_aws_endpoint_url, err) != RC_OK ||
+        check_endpoint("processed.aws.endpoint_url", conf->processed_aws_endpoint_url, err) !=
+            RC_OK ||
+        check_servers(conf, err) != RC_OK) {
+        return err->rc;
+    }
+    if (conf->retry_base_ms > conf->retry_cap_ms) {
+        return err_set(err, RC_INVALID, "'retry.base' is longer than 'retry.cap'");
+    }
+    return RC_OK;
+}
