@@ -41,7 +41,8 @@ enum rc db_exec(struct db *db, const char *sql, struct err *err);
  */
 struct db_stmt;
 struct db_stmt *db_prepare(struct db *db, const char *sql, struct err *err);
-void db_bind_text(struct db_stmt *stmt, int index, const char *text); /**< NULL binds NULL; copied. */
+void db_bind_text(struct db_stmt *stmt, int index,
+                  const char *text); /**< NULL binds NULL; copied. */
 void db_bind_blob(struct db_stmt *stmt, int index, const void *bytes, size_t len);
 void db_bind_int(struct db_stmt *stmt, int index, int64_t value);
 void db_bind_double(struct db_stmt *stmt, int index, double value); /**< NaN binds NULL. */
@@ -55,7 +56,8 @@ void db_reset(struct db_stmt *stmt);
 /** db_step() for statements that return no rows. */
 enum rc db_run(struct db_stmt *stmt, struct err *err);
 
-const char *db_text(struct db_stmt *stmt, int column); /**< "" for NULL; valid until the next step. */
+const char *db_text(struct db_stmt *stmt,
+                    int column); /**< "" for NULL; valid until the next step. */
 const void *db_blob(struct db_stmt *stmt, int column, size_t *ret_len);
 int64_t db_int(struct db_stmt *stmt, int column);
 double db_double(struct db_stmt *stmt, int column); /**< NaN for NULL. */

@@ -28,7 +28,7 @@ struct db_lane *db_lane_new_writer(struct loop *loop, struct work *work, enum wo
 /** `attach` (may be NULL) is run once on each new connection, e.g. "ATTACH ...". */
 struct db_lane *db_lane_new_reader(struct loop *loop, struct work *work, const char *path,
                                    const char *attach, int64_t limit_ms);
-/** Requires: nothing submitted that has not completed. */
+/** Requires: nothing submitted that has not completed; not from inside a `done`. */
 void db_lane_free(struct db_lane *lane);
 SCOPED_FN(struct db_lane, db_lane_free)
 
