@@ -1,0 +1,432 @@
+/** @file
+ * The extract stage. Read etl_run() from top to bottom: it is the whole story. Callbacks note the
+ * outcome and call etl_run() again.
+ */
+#include "daemon/etl/etl_p.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "daemon/catalog/catalog.h"
+#include "daemon/job/job_digest.h"
+#include "daemon/job/job_draft.h"
+#include "daemon/job/job_ledger.h"
+#include "daemon/metrics.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+
+#define MANIFEST_MAX ((uint64_t)256 << 20)
+#define REMOVE_BATCH 1000
+
+static void etl_run(struct etl *etl);
+
+static void next_step(struct etl *etl)
+{
+    if (etl->err.rc != RC_OK) {
+        /* What was half made goes, unless we only pause: then the next run writes the same. */
+        const bool half_made = etl->step == MAKE || etl->step == SYNC || etl->step == DRAFT;
+
+        etl->step =
+            half_made && rc_retry_class(etl->err.rc) == RETRY_NEVER && etl->err.rc != RC_CANCELED
+                ? CLEAN
+                : END;
+    } else {
+        etl->step++;
+        if (etl->step == CLEAN) { /* only ever entered by a failure */
+            etl->step = END;
+        }
+    }
+    etl_run(etl);
+}
+
+/** The one place where an asynchronous operation comes back. */
+static void on_step_done(const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+
+    if (err != NULL) {
+        etl->err = *err;
+    } else if (etl->stop_asked) {
+        err_set(&etl->err, RC_CANCELED, "extraction of '%s' was stopped", etl->job->object.key);
+    }
+    next_step(etl);
+}
+
+void etl_part_done(struct etl *etl, const struct err *err)
+{
+    on_step_done(err, etl);
+}
+
+/* ---- LOOK_UP -------------------------------------------------------------------------------- */
+
+static void on_looked_up(const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+
+    if (err == NULL && !etl->stop_asked) {
+        struct err why;
+
+        etl->part = etl_choose_part(etl);
+        if (etl->part->plan(etl, &why) != RC_OK) {
+            on_step_done(&why, etl);
+            return;
+        }
+        if (etl->outcome != JOB_EV_FINISHED) {
+            etl->step = END;
+            etl_run(etl);
+            return;
+        }
+    }
+    on_step_done(err, etl);
+}
+
+/* ---- WITHDRAW: a manifest of another version stops vouching before its outputs change ---------
+ */
+
+struct withdraw {
+    struct etl *etl;
+    char *manifest_key;
+    char *bytes;
+    size_t len;
+};
+
+static void withdraw_end(struct withdraw *withdraw, const struct err *err)
+{
+    struct etl *etl = withdraw->etl;
+
+    free(withdraw->manifest_key);
+    free(withdraw->bytes);
+    free(withdraw);
+    on_step_done(err, etl);
+}
+
+static void on_withdrawn(const struct err *err, void *arg)
+{
+    withdraw_end(arg, err);
+}
+
+static bool manifest_is_ours(const struct etl *etl, const struct job_manifest *manifest)
+{
+    return strcmp(manifest->source_etag, etl->job->object.etag) == 0 &&
+           strcmp(manifest->rows_digest, etl->rows_digest) == 0 &&
+           strcmp(manifest->images, conf_images_name(etl->conf->extract_images)) == 0;
+}
+
+static void on_manifest_read(const struct err *err, void *arg)
+{
+    struct withdraw *withdraw = arg;
+    struct etl *etl = withdraw->etl;
+    scoped(job_manifest_free) struct job_manifest *manifest = NULL;
+    struct err why;
+
+    if (err != NULL) {
+        withdraw_end(withdraw, err);
+        return;
+    }
+    if (job_manifest_parse(withdraw->bytes, withdraw->len, &manifest, &why) != RC_OK) {
+        /* A manifest that nobody can read vouches for nothing; what it listed cannot be known. */
+        log_warn(LOG_ETL, "'%s' in the processed store is replaced: %s", withdraw->manifest_key,
+                 why.text);
+    } else if (manifest->retired || manifest_is_ours(etl, manifest)) {
+        withdraw_end(withdraw, NULL);
+        return;
+    } else {
+        for (size_t i = 0; i < manifest->output_count; i++) {
+            etl_plan(etl, manifest->outputs[i].key);
+        }
+    }
+    const char *const keys[] = {withdraw->manifest_key};
+    store_remove(etl->services->processed, keys, 1, on_withdrawn, withdraw);
+}
+
+static void on_manifest_head(const struct store_object *object, const struct err *err, void *arg)
+{
+    struct withdraw *withdraw = arg;
+    struct err why;
+
+    if (err != NULL) {
+        withdraw_end(withdraw, err->rc == RC_NOT_FOUND ? NULL : err);
+        return;
+    }
+    withdraw->len = (size_t)object->size;
+    withdraw->bytes = object->size <= MANIFEST_MAX ? mem_try(withdraw->len + 1, 1) : NULL;
+    if (withdraw->bytes == NULL) {
+        err_set(&why, RC_LIMIT, "manifest '%s' is too large", withdraw->manifest_key);
+        withdraw_end(withdraw, &why);
+        return;
+    }
+    store_get(withdraw->etl->services->processed, withdraw->manifest_key, NULL, 0, withdraw->len,
+              withdraw->bytes, on_manifest_read, withdraw);
+}
+
+static void withdraw_start(struct etl *etl)
+{
+    struct withdraw *withdraw = mem_new(struct withdraw);
+
+    *withdraw =
+        (struct withdraw){.etl = etl, .manifest_key = naming_manifest_key(etl->job->object.key)};
+    store_head(etl->services->processed, withdraw->manifest_key, on_manifest_head, withdraw);
+}
+
+/* ---- steps on the FILE lane: the ledger and the draft -----------------------------------------
+ */
+
+struct disk {
+    struct etl *etl;
+    struct strbuf bytes;
+    struct job_ledger *ledger;
+    struct err err;
+};
+
+static void on_disk_done(void *arg, bool canceled)
+{
+    struct disk *disk = arg;
+    struct etl *etl = disk->etl;
+    const struct err err = disk->err;
+
+    strbuf_done(&disk->bytes);
+    job_ledger_free(disk->ledger);
+    free(disk);
+    on_step_done(err.rc == RC_OK ? NULL : &err, etl);
+}
+
+static void run_note_keys(void *arg)
+{
+    struct disk *disk = arg;
+    struct etl *etl = disk->etl;
+
+    job_ledger_add(etl->conf->state_dir, etl->job->object.key, etl->planned, etl->planned_count,
+                   &disk->err);
+}
+
+static void run_draft(void *arg)
+{
+    struct disk *disk = arg;
+    struct etl *etl = disk->etl;
+    const struct job_manifest_head head = {
+        .object = &etl->job->object,
+        .kind = etl->job->kind,
+        .table = etl->job->table,
+        .images = conf_images_name(etl->conf->extract_images),
+        .selection = etl->selection,
+        .rows_digest = etl->rows_digest,
+        .events = etl->events,
+        .notes = etl->notes,
+        .note_count = etl->note_count,
+    };
+
+    job_manifest_begin(&disk->bytes, &head);
+    for (size_t i = 0; i < etl->output_count; i++) {
+        job_manifest_add(&disk->bytes, &etl->outputs[i], i == 0);
+    }
+    job_manifest_end(&disk->bytes);
+    job_draft_write(etl->conf->state_dir, etl->job->id, disk->bytes.data, disk->bytes.len,
+                    &disk->err);
+}
+
+static void disk_start(struct etl *etl, work_run_fn *run)
+{
+    struct disk *disk = mem_new(struct disk);
+
+    disk->etl = etl;
+    work_submit(etl->services->work, WORK_FILE, run, on_disk_done, disk);
+}
+
+/* ---- CLEAN: an input that will never do leaves nothing behind ---------------------------------
+ */
+
+static void clean_batch(struct etl *etl);
+
+static void on_cleaned(const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+
+    if (err != NULL) { /* the ledger keeps them for the next run of this object */
+        log_warn(LOG_ETL, "outputs of '%s' could not be removed: %s", etl->job->object.key,
+                 err->text);
+        etl->planned_count = 0;
+    }
+    clean_batch(etl);
+}
+
+static void clean_batch(struct etl *etl)
+{
+    const size_t count = MIN_OF(etl->planned_count, REMOVE_BATCH);
+
+    if (count == 0) {
+        etl->step = END;
+        etl_run(etl);
+        return;
+    }
+    etl->planned_count -= count;
+    store_remove(etl->services->processed, etl->planned + etl->planned_count, (unsigned)count,
+                 on_cleaned, etl);
+}
+
+/* ---- the story ----------------------------------------------------------------------------------
+ */
+
+static void finish(struct etl *etl)
+{
+    struct job_note note = {.rows_digest = etl->rows_digest};
+    enum job_event event = etl->outcome;
+
+    if (etl->err.rc != RC_OK) {
+        event = job_failure(&etl->err, &note);
+    } else if (etl->reason[0] != '\0') {
+        note.reason = etl->reason;
+    }
+    etl->job->work = NULL;
+    etl->done(etl->job, event, &note, etl->arg);
+
+    if (etl->part != NULL) {
+        etl->part->free(etl);
+    }
+    layout_free(etl->layout);
+    arena_free(etl->arena);
+    free(etl->selection);
+    free(etl->rows);
+    free(etl->planned);
+    free(etl->outputs);
+    free(etl->notes);
+    free(etl);
+}
+
+static void etl_run(struct etl *etl)
+{
+    struct services *services = etl->services;
+
+    switch (etl->step) {
+    case LOOK_UP: /* read lane: layout, rows, digests */
+        catalog_read(services->catalog, etl_look_up, on_looked_up, etl);
+        return;
+
+    case WITHDRAW: /* store: the manifest of another version */
+        withdraw_start(etl);
+        return;
+
+    case NOTE_KEYS: /* disk: what we are about to write */
+        disk_start(etl, run_note_keys);
+        return;
+
+    case MAKE: /* store, workers, store */
+        etl->part->make(etl);
+        return;
+
+    case SYNC: /* store: all of it durable before any manifest */
+        store_sync(services->processed, on_step_done, etl);
+        return;
+
+    case DRAFT: /* disk: the manifest to be */
+        disk_start(etl, run_draft);
+        return;
+
+    case CLEAN:
+        clean_batch(etl);
+        return;
+
+    case END:
+        finish(etl);
+        return;
+    }
+}
+
+static void etl_begin(void *arg)
+{
+    etl_run(arg);
+}
+
+static void etl_start(struct services *services, struct job *job, job_stage_done_fn *done,
+                      void *arg)
+{
+    struct etl *etl = mem_new(struct etl);
+    scoped(strbuf_done) struct strbuf selection = {0};
+
+    selection_json(&services->conf->select, &selection);
+    *etl = (struct etl){
+        .services = services,
+        .conf = services->conf,
+        .job = job,
+        .done = done,
+        .arg = arg,
+        .step = LOOK_UP,
+        .outcome = JOB_EV_FINISHED,
+        .arena = arena_new(),
+        .selection = strbuf_take(&selection),
+    };
+    job->work = etl;
+    loop_defer(services->loop, etl_begin, etl);
+}
+
+static void etl_stop(struct job *job)
+{
+    struct etl *etl = job->work;
+
+    if (etl == NULL || etl->stop_asked) {
+        return;
+    }
+    etl->stop_asked = true;
+    if (etl->step == MAKE) {
+        etl->part->stop(etl);
+    }
+}
+
+const struct job_stage etl_stage = {
+    .name = "extract",
+    .state = JOB_EXTRACTING,
+    .start = etl_start,
+    .stop = etl_stop,
+};
+
+/* ---- what the parts use
+ * --------------------------------------------------------------------------- */
+
+const char *etl_plan(struct etl *etl, const char *key)
+{
+    if (etl->planned_count == etl->planned_cap) {
+        etl->planned_cap = etl->planned_cap > 0 ? 2 * etl->planned_cap : 64;
+        etl->planned = mem_resize(etl->planned, etl->planned_cap, sizeof(*etl->planned));
+    }
+    return etl->planned[etl->planned_count++] = arena_dup(etl->arena, key);
+}
+
+void etl_add_output(struct etl *etl, const struct job_output *output)
+{
+    if (etl->output_count == etl->output_cap) {
+        etl->output_cap = etl->output_cap > 0 ? 2 * etl->output_cap : 64;
+        etl->outputs = mem_resize(etl->outputs, etl->output_cap, sizeof(*etl->outputs));
+    }
+    struct job_output *kept = &etl->outputs[etl->output_count++];
+
+    *kept = *output;
+    kept->key = arena_dup(etl->arena, output->key);
+}
+
+void etl_note(struct etl *etl, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    etl->notes = mem_resize(etl->notes, etl->note_count + 1, sizeof(*etl->notes));
+    etl->notes[etl->note_count++] = arena_dup(etl->arena, text);
+    log_warn(LOG_ETL, "'%s': %s", etl->job->object.key, text);
+}
+
+void etl_end_early(struct etl *etl, enum job_event outcome, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(etl->reason, sizeof(etl->reason), fmt, ap);
+    va_end(ap);
+    etl->outcome = outcome;
+}
+
+void etl_count_put(struct etl *etl, uint64_t objects, uint64_t bytes)
+{
+    metric_add(etl->services->metrics, METRIC_PUT_OBJECTS, METRIC_LABELS(""), (double)objects);
+    metric_add(etl->services->metrics, METRIC_PUT_BYTES, METRIC_LABELS(""), (double)bytes);
+}

@@ -1,0 +1,250 @@
+/** @file
+ * One event, from pixels to rows and pictures.
+ *
+ * Frames are handled one after the other while their plane is warm in the cache; only the contact
+ * sheet needs the indices of all frames at once.
+ */
+#include "daemon/etl/event_render.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/now.h"
+#include "lib/sevir/colors.h"
+#include "lib/sevir/encoding.h"
+#include "lib/sevir/sheet.h"
+
+#define SHEET_THUMB 192 /**< Longest side of a frame on a sheet, in pixels. */
+
+const char event_frames_header[] =
+    "id,img_type,frame,time_utc,minute_offset,file_name,file_index,size_y,size_x,valid,min,max,"
+    "mean,std,p01,p10,p25,p50,p75,p90,p99,a16,a74,a133,a160,a181,a219,image\n";
+
+uint64_t event_render_bytes(const struct event_input *input)
+{
+    const uint64_t pixels = (uint64_t)input->height * input->width;
+    const uint64_t all = pixels * input->frames;
+    uint64_t bytes = all * sample_bytes(input->sample) +
+                     plane_scratch_bytes(input->sample, pixels) + 512 * (uint64_t)input->frames;
+
+    if (input->images == IMAGES_NONE) {
+        return bytes;
+    }
+    bytes += all; /* indices, of every frame for the sheet */
+    if (input->images == IMAGES_FRAMES) {
+        bytes += all / 2; /* indexed pictures of weather shrink to far less */
+    }
+    return bytes + (uint64_t)input->frames * SHEET_THUMB * SHEET_THUMB * 2;
+}
+
+static enum rc reserve(uint8_t **block, size_t *cap, size_t bytes, struct err *err)
+{
+    if (bytes <= *cap) {
+        return RC_OK;
+    }
+    uint8_t *bigger = mem_try(bytes, 1);
+
+    if (bigger == NULL) {
+        return err_set(err, RC_LIMIT, "no memory for %zu bytes", bytes);
+    }
+    free(*block);
+    *block = bigger;
+    *cap = bytes;
+    return RC_OK;
+}
+
+static void write_number(struct strbuf *rows, double value)
+{
+    strbuf_putc(rows, ',');
+    strbuf_double(rows, value);
+}
+
+/** One line of `frames`; `image` is "" when no picture of the frame is made. */
+static void write_row(const struct event_input *input, unsigned frame,
+                      const struct plane_stats *stats, const char *image, struct strbuf *rows)
+{
+    const struct catalog_row *row = input->row;
+    const bool timed = frame < row->frame_count;
+    char time[NOW_TEXT] = "";
+
+    if (timed) {
+        now_format_utc(row->time_utc + 60 * (int64_t)row->minute_offsets[frame], time);
+    }
+    strbuf_csv(rows, row->id, strlen(row->id));
+    strbuf_printf(rows, ",%s,%u,%s,", sevir_type_name(input->type), frame, time);
+    if (timed) {
+        strbuf_printf(rows, "%d", row->minute_offsets[frame]);
+    }
+    strbuf_putc(rows, ',');
+    strbuf_csv(rows, row->file_name, strlen(row->file_name));
+    strbuf_printf(rows, ",%" PRId64 ",%" PRIu32 ",%" PRIu32, row->file_index, input->height,
+                  input->width);
+    write_number(rows, stats->pixels > 0 ? (double)stats->valid / (double)stats->pixels : NAN);
+    write_number(rows, stats->min);
+    write_number(rows, stats->max);
+    write_number(rows, stats->mean);
+    write_number(rows, stats->std);
+    for (unsigned i = 0; i < PLANE_PERCENTILES; i++) {
+        write_number(rows, stats->percentile[i]);
+    }
+    for (unsigned i = 0; i < PLANE_AREAS; i++) {
+        write_number(rows, stats->area[i]);
+    }
+    strbuf_putc(rows, ',');
+    strbuf_csv(rows, image, strlen(image));
+    strbuf_putc(rows, '\n');
+}
+
+static struct event_picture *add_picture(struct event_output *output, const char *prefix,
+                                         const char *name)
+{
+    if (output->picture_count == output->picture_cap) {
+        const unsigned cap = output->picture_cap > 0 ? 2 * output->picture_cap : 64;
+
+        output->pictures = mem_resize(output->pictures, cap, sizeof(*output->pictures));
+        memset(output->pictures + output->picture_cap, 0,
+               (cap - output->picture_cap) * sizeof(*output->pictures));
+        output->picture_cap = cap;
+    }
+    struct event_picture *picture = &output->pictures[output->picture_count++];
+
+    picture->key = str_printf("%s%s", prefix, name);
+    return picture;
+}
+
+static void finish_picture(struct event_output *output, struct event_picture *picture)
+{
+    digest_sha256(picture->png.data, picture->png.len, picture->sha256);
+    output->png_bytes += picture->png.len;
+}
+
+static enum rc render_frame(const struct event_input *input, unsigned frame, const uint8_t *indices,
+                            struct event_output *output, struct err *err)
+{
+    const struct colors *colors = colors_of(input->type);
+    char name[16];
+
+    naming_frame_file(frame, name);
+    struct event_picture *picture = add_picture(output, input->image_prefix, name);
+
+    if (pngfile_indexed(indices, input->width, input->height, true, colors->palette, colors->count,
+                        NULL, 0, &picture->png, err) != RC_OK) {
+        return err_wrap(err, "picture '%s'", picture->key);
+    }
+    finish_picture(output, picture);
+    return RC_OK;
+}
+
+static enum rc render_sheet(const struct event_input *input, const uint8_t *indices,
+                            struct event_output *output, struct err *err)
+{
+    const size_t pixels = (size_t)input->height * input->width;
+    scoped(free) const uint8_t **frames = mem_resize(NULL, input->frames, sizeof(*frames));
+    scoped(free) unsigned *numbers = mem_resize(NULL, input->frames, sizeof(*numbers));
+    struct event_picture *picture = add_picture(output, input->image_prefix, "sheet.png");
+
+    for (unsigned frame = 0; frame < input->frames; frame++) {
+        frames[frame] = indices + frame * pixels;
+        numbers[frame] = frame;
+    }
+    const struct sheet_options options = {
+        .type = input->type,
+        .row = input->row,
+        .width = input->width,
+        .height = input->height,
+        .frames = frames,
+        .frame_numbers = numbers,
+        .frame_count = input->frames,
+        .scale_to = MAX_OF(input->width, input->height) > SHEET_THUMB ? SHEET_THUMB : 0,
+    };
+    picture->sheet = true;
+    if (sheet_png(&options, &picture->png, err) != RC_OK) {
+        return err_wrap(err, "picture '%s'", picture->key);
+    }
+    finish_picture(output, picture);
+    return RC_OK;
+}
+
+static enum rc prepare(const struct event_input *input, struct event_scratch *scratch,
+                       struct err *err)
+{
+    const size_t pixels = (size_t)input->height * input->width;
+    const size_t all = pixels * input->frames;
+
+    if (reserve(&scratch->planes, &scratch->planes_cap, all * sample_bytes(input->sample), err) !=
+            RC_OK ||
+        reserve(&scratch->statistics, &scratch->statistics_cap,
+                plane_scratch_bytes(input->sample, pixels), err) != RC_OK) {
+        return err->rc;
+    }
+    if (input->images == IMAGES_NONE) {
+        return RC_OK;
+    }
+    return reserve(&scratch->indices, &scratch->indices_cap, all, err);
+}
+
+enum rc event_render(const struct event_input *input, struct event_scratch *scratch,
+                     struct event_output *output, struct err *err)
+{
+    const size_t pixels = (size_t)input->height * input->width;
+    const size_t element = sample_bytes(input->sample);
+
+    if (prepare(input, scratch, err) != RC_OK) {
+        return err->rc;
+    }
+    planes_transpose(input->pixels, scratch->planes, pixels, input->frames, element);
+    for (unsigned frame = 0; frame < input->frames; frame++) {
+        const uint8_t *plane = scratch->planes + frame * pixels * element;
+        const char *image = "";
+        struct plane_stats stats;
+
+        plane_statistics(plane, pixels, input->sample, encoding_of(input->type),
+                         scratch->statistics, &stats);
+        if (input->images != IMAGES_NONE) {
+            uint8_t *indices = scratch->indices + frame * pixels;
+
+            colors_map(input->type, plane, pixels, input->sample, indices);
+            if (input->images == IMAGES_FRAMES) {
+                if (render_frame(input, frame, indices, output, err) != RC_OK) {
+                    return err->rc;
+                }
+                image = output->pictures[output->picture_count - 1].key;
+            }
+        }
+        write_row(input, frame, &stats, image, &output->rows);
+    }
+    return input->images == IMAGES_NONE ? RC_OK
+                                        : render_sheet(input, scratch->indices, output, err);
+}
+
+void event_output_reset(struct event_output *output)
+{
+    for (unsigned i = 0; i < output->picture_count; i++) {
+        free(TAKE(output->pictures[i].key));
+        strbuf_reset(&output->pictures[i].png);
+        output->pictures[i].sheet = false;
+    }
+    output->picture_count = 0;
+    output->png_bytes = 0;
+    strbuf_reset(&output->rows);
+}
+
+void event_output_done(struct event_output *output)
+{
+    event_output_reset(output);
+    for (unsigned i = 0; i < output->picture_cap; i++) {
+        strbuf_done(&output->pictures[i].png);
+    }
+    free(output->pictures);
+    strbuf_done(&output->rows);
+    *output = (struct event_output){0};
+}
+
+void event_scratch_done(struct event_scratch *scratch)
+{
+    free(scratch->planes);
+    free(scratch->indices);
+    free(scratch->statistics);
+    *scratch = (struct event_scratch){0};
+}

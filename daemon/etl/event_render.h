@@ -1,0 +1,57 @@
+/** @file
+ * One event, from its pixels to rows of `frames` and pictures. Pure: what a worker does.
+ *
+ *     pixels [H][W][T] -> planes [T][H][W] -> statistics -> CSV rows
+ *                                          -> colours -> PNG a frame, a contact sheet
+ *
+ * Thread:     a worker's; an `event_scratch` serves one event at a time and is reused.
+ * Ownership:  the output owns its buffers until event_output_reset() or event_output_done().
+ */
+#pragma once
+
+#include "daemon/conf/conf.h"
+#include "lib/base/digest.h"
+#include "lib/base/str.h"
+#include "lib/sevir/catalog_row.h"
+
+struct event_input {
+    enum sevir_type type;
+    const struct catalog_row *row;
+    const void *pixels; /**< Native samples, [height][width][frames]; row 0 is south. */
+    enum sample sample;
+    uint32_t height, width, frames;
+    enum conf_images images;
+    const char *image_prefix; /**< Of the keys; ends in '/'. */
+};
+
+struct event_picture {
+    char *key;
+    bool sheet;
+    struct strbuf png;
+    uint8_t sha256[DIGEST_BYTES];
+};
+
+struct event_output {
+    struct strbuf rows; /**< `frames` lines of CSV, without header. */
+    struct event_picture *pictures;
+    unsigned picture_count, picture_cap;
+    uint64_t png_bytes;
+};
+
+/** Buffers kept from event to event. */
+struct event_scratch {
+    uint8_t *planes, *indices, *statistics;
+    size_t planes_cap, indices_cap, statistics_cap;
+};
+
+/** Bytes that event_render() will hold at its peak beside the pixels, by estimate. */
+uint64_t event_render_bytes(const struct event_input *input);
+enum rc event_render(const struct event_input *input, struct event_scratch *scratch,
+                     struct event_output *output, struct err *err);
+/** Forget the content, keep what memory is worth keeping. */
+void event_output_reset(struct event_output *output);
+void event_output_done(struct event_output *output);
+void event_scratch_done(struct event_scratch *scratch);
+
+/** The header line of `frames`, with its newline. */
+extern const char event_frames_header[];

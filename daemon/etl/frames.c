@@ -1,0 +1,361 @@
+/** @file
+ * Raster files: rows of `frames` and pictures, from datasets (N, H, W, T) named after their type.
+ */
+#include <inttypes.h>
+
+#include "daemon/etl/month_files.h"
+#include "daemon/etl/units.h"
+#include "daemon/metrics.h"
+#include "lib/base/mem.h"
+#include "lib/sevir/selection.h"
+
+/** Rows that lie side by side are fetched together up to this many decoded bytes. */
+#define UNIT_BYTES ((uint64_t)4 << 20)
+/** A chunk that several events share is inflated once for all of them up to this many. */
+#define GROUP_BYTES ((uint64_t)64 << 20)
+
+struct frames {
+    struct units *units;
+    struct month_files *files;
+    struct picture_note {
+        struct job_output *outputs;
+        unsigned count;
+    } * pictures;    /**< Beside etl->rows. */
+    char **prefixes; /**< Of the keys of each row's pictures. */
+};
+
+static const struct layout_dataset *dataset_of(const struct etl *etl, enum sevir_type type)
+{
+    const struct layout_dataset *dataset = layout_find(etl->layout, sevir_type_name(type));
+
+    return dataset != NULL && dataset->rank == 4 ? dataset : NULL;
+}
+
+static unsigned types_present(const struct etl *etl)
+{
+    unsigned types = 0;
+
+    for (unsigned type = 0; type < SEVIR_TYPE_COUNT; type++) {
+        types |= (unsigned)(type != SEVIR_LGHT && dataset_of(etl, type) != NULL) << type;
+    }
+    return types;
+}
+
+static bool any_type_wanted(const struct etl *etl, unsigned types)
+{
+    for (unsigned type = 0; type < SEVIR_TYPE_COUNT; type++) {
+        if ((types >> type & 1) != 0 && selection_wants_type(&etl->conf->select, type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum rc check_row(struct etl *etl, const struct etl_row *selected, struct err *err)
+{
+    const struct catalog_row *row = selected->row;
+    const struct layout_dataset *dataset = dataset_of(etl, row->img_type);
+    enum sample sample;
+
+    if (sample_of(&dataset->dtype, &sample, err) != RC_OK || layout_row_bytes(dataset) == 0) {
+        return err_set(err, RC_UNSUPPORTED,
+                       "dataset '%s' of type '%s' and shape (…, %" PRIu64 ", %" PRIu64 ", %" PRIu64
+                       ") holds no pixels",
+                       dataset->name, dataset->dtype.text, dataset->dims[1], dataset->dims[2],
+                       dataset->dims[3]);
+    }
+    if ((uint64_t)row->file_index >= dataset->dims[0]) {
+        return err_set(err, RC_INVALID,
+                       "the catalog says that event '%s' is row %" PRId64
+                       " of dataset '%s', which has %" PRIu64 " rows",
+                       row->id, row->file_index, dataset->name, dataset->dims[0]);
+    }
+    if (dataset->dims[1] > UINT16_MAX || dataset->dims[2] > UINT16_MAX ||
+        dataset->dims[3] > UINT16_MAX) {
+        return err_set(err, RC_UNSUPPORTED, "dataset '%s': frames of more than 65535 pixels a side",
+                       dataset->name);
+    }
+    if (!naming_id_ok(row->id)) {
+        return err_set(err, RC_INVALID, "id '%s' cannot be part of a key", row->id);
+    }
+    return RC_OK;
+}
+
+static void note_shape(struct etl *etl)
+{
+    const struct catalog_row *row = etl->rows[0].row;
+    const uint64_t frames = dataset_of(etl, row->img_type)->dims[3];
+
+    if (row->frame_count != frames) {
+        etl_note(etl, "event '%s' has %" PRIu64 " frames in the file and %u in the catalog",
+                 row->id, frames, row->frame_count);
+    }
+}
+
+static char *frames_key(const struct etl *etl, enum sevir_type type, int year, int month)
+{
+    return naming_frames_key(type, year, month, etl->job->object.key);
+}
+
+static void plan_pictures(struct etl *etl, size_t index, struct frames *frames)
+{
+    const struct etl_row *selected = &etl->rows[index];
+    const struct catalog_row *row = selected->row;
+    const uint64_t count = dataset_of(etl, row->img_type)->dims[3];
+    scoped(strbuf_done) struct strbuf key = {0};
+
+    frames->prefixes[index] =
+        naming_image_prefix(row->img_type, row->id, selected->repeated ? row->file_index : -1);
+    if (etl->conf->extract_images == IMAGES_NONE) {
+        return;
+    }
+    strbuf_printf(&key, "%ssheet.png", frames->prefixes[index]);
+    etl_plan(etl, strbuf_text(&key));
+    for (unsigned frame = 0; etl->conf->extract_images == IMAGES_FRAMES && frame < count; frame++) {
+        char name[16];
+
+        naming_frame_file(frame, name);
+        strbuf_reset(&key);
+        strbuf_printf(&key, "%s%s", frames->prefixes[index], name);
+        etl_plan(etl, strbuf_text(&key));
+    }
+}
+
+/** How many rows from `index` on make one unit: they share a chunk, or lie side by side. */
+static size_t unit_rows(const struct etl *etl, size_t index, const struct layout_dataset *dataset)
+{
+    const struct etl_row *rows = etl->rows;
+    const uint64_t row_bytes = layout_row_bytes(dataset);
+    const uint64_t first = (uint64_t)rows[index].row->file_index;
+    const uint64_t depth = dataset->storage == LAYOUT_CHUNKED ? dataset->chunk_dims[0] : 1;
+    const uint64_t most = (depth > 1 ? GROUP_BYTES : UNIT_BYTES) / row_bytes;
+    size_t to = index + 1;
+
+    for (; to < etl->row_count && rows[to].row->img_type == rows[index].row->img_type; to++) {
+        const uint64_t at = (uint64_t)rows[to].row->file_index;
+        const uint64_t before = (uint64_t)rows[to - 1].row->file_index;
+        const bool together = depth > 1 ? at / depth == first / depth : at <= before + 1;
+
+        if (!together || at - first + 1 > most) {
+            break;
+        }
+    }
+    return to - index;
+}
+
+static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
+{
+    struct unit_item *items = mem_zeroed(etl->row_count * sizeof(*items) + 1);
+    size_t count = 0;
+
+    for (size_t from = 0; from < etl->row_count;) {
+        const struct layout_dataset *dataset = dataset_of(etl, etl->rows[from].row->img_type);
+        const size_t rows = unit_rows(etl, from, dataset);
+        struct event_input input = {
+            .height = (uint32_t)dataset->dims[1],
+            .width = (uint32_t)dataset->dims[2],
+            .frames = (uint32_t)dataset->dims[3],
+            .images = etl->conf->extract_images,
+        };
+        struct err ignored;
+
+        sample_of(&dataset->dtype, &input.sample, &ignored); /* check_row() has refused others */
+        items[count++] = (struct unit_item){
+            .dataset = dataset,
+            .first = (uint64_t)etl->rows[from].row->file_index,
+            .count = (uint64_t)(etl->rows[from + rows - 1].row->file_index -
+                                etl->rows[from].row->file_index) +
+                     1,
+            .from = from,
+            .to = from + rows,
+            .render_bytes = event_render_bytes(&input) * rows,
+        };
+        from += rows;
+    }
+    *ret_count = count;
+    return items;
+}
+
+/* ---- work and collect
+ * ------------------------------------------------------------------------------ */
+
+/** On a worker. */
+static enum rc frames_work(const struct etl *etl, struct unit *unit, const uint8_t *rows,
+                           struct err *err)
+{
+    const struct unit_item *item = unit->item;
+    const struct frames *frames = etl->part_state;
+    const uint64_t row_bytes = layout_row_bytes(item->dataset);
+
+    for (size_t i = item->from; i < item->to; i++) {
+        const struct catalog_row *row = etl->rows[i].row;
+        struct event_input input = {
+            .type = row->img_type,
+            .row = row,
+            .pixels = rows + ((uint64_t)row->file_index - item->first) * row_bytes,
+            .height = (uint32_t)item->dataset->dims[1],
+            .width = (uint32_t)item->dataset->dims[2],
+            .frames = (uint32_t)item->dataset->dims[3],
+            .images = etl->conf->extract_images,
+            .image_prefix = frames->prefixes[i],
+        };
+        if (sample_of(&item->dataset->dtype, &input.sample, err) != RC_OK ||
+            event_render(&input, &unit->scratch, &unit->output, err) != RC_OK) {
+            return err_wrap(err, "event '%s'", row->id);
+        }
+    }
+    return RC_OK;
+}
+
+/** Pictures and lines come in the order of the events, as many of each for every event. */
+static void frames_collect(struct etl *etl, struct unit *unit)
+{
+    struct frames *frames = etl->part_state;
+    const struct unit_item *item = unit->item;
+    const size_t events = item->to - item->from;
+    const unsigned frame_count = (unsigned)item->dataset->dims[3];
+    const unsigned each = unit->output.picture_count / (unsigned)events;
+    const char *line = strbuf_text(&unit->output.rows);
+
+    for (size_t e = 0; e < events; e++) {
+        struct picture_note *note = &frames->pictures[item->from + e];
+        const char *end = line;
+
+        for (unsigned frame = 0; frame < frame_count; frame++) {
+            end = strchr(end, '\n') +
+                  1; /* fields hold no newline: catalog_row_parse() refuses them */
+        }
+        month_files_add(frames->files, item->from + e, str_dup_n(line, (size_t)(end - line)),
+                        (size_t)(end - line), frame_count);
+        line = end;
+
+        note->outputs = mem_resize(NULL, each, sizeof(*note->outputs));
+        note->count = each;
+        for (unsigned p = 0; p < each; p++) {
+            const struct event_picture *picture = &unit->output.pictures[e * each + p];
+
+            note->outputs[p] = (struct job_output){
+                .key = arena_dup(etl->arena, picture->key),
+                .bytes = picture->png.len,
+                .kind = picture->sheet ? OUTPUT_SHEET : OUTPUT_IMAGE,
+            };
+            memcpy(note->outputs[p].sha256, picture->sha256, DIGEST_BYTES);
+        }
+    }
+    const char *type = sevir_type_name(etl->rows[item->from].row->img_type);
+
+    etl->events += events;
+    metric_add(etl->services->metrics, METRIC_EXTRACT_EVENTS, METRIC_LABELS(type), (double)events);
+    metric_add(etl->services->metrics, METRIC_EXTRACT_FRAMES, METRIC_LABELS(type),
+               (double)events * frame_count);
+}
+
+static void on_files_put(const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+    const struct frames *frames = etl->part_state;
+
+    for (size_t i = 0; err == NULL && i < etl->row_count; i++) {
+        for (unsigned p = 0; p < frames->pictures[i].count; p++) {
+            etl_add_output(etl, &frames->pictures[i].outputs[p]);
+        }
+    }
+    etl_part_done(etl, err);
+}
+
+static void frames_complete(struct etl *etl)
+{
+    const struct frames *frames = etl->part_state;
+
+    month_files_put(frames->files, on_files_put, etl);
+}
+
+static const struct units_ops frames_ops = {
+    .work = frames_work,
+    .collect = frames_collect,
+    .complete = frames_complete,
+};
+
+/* ---- the part
+ * ------------------------------------------------------------------------------------------ */
+
+static enum rc frames_plan(struct etl *etl, struct err *err)
+{
+    const unsigned types = types_present(etl);
+
+    if (!any_type_wanted(etl, types)) {
+        etl_end_early(etl, JOB_EV_EXCLUDED, "its image type is not selected");
+        return RC_OK;
+    }
+    if (etl->rows_known == 0) {
+        etl_end_early(etl, JOB_EV_HELD, "the catalog has no rows for it yet");
+        return RC_OK;
+    }
+    etl_select_rows(etl, types);
+    if (etl->row_count == 0) {
+        etl_end_early(etl, JOB_EV_EXCLUDED, "none of its %zu events is selected", etl->rows_known);
+        return RC_OK;
+    }
+    for (size_t i = 0; i < etl->row_count; i++) {
+        if (check_row(etl, &etl->rows[i], err) != RC_OK) {
+            return err->rc;
+        }
+    }
+    note_shape(etl);
+
+    struct frames *frames = mem_new(struct frames);
+    size_t count = 0;
+
+    etl->part_state = frames;
+    frames->prefixes = mem_zeroed(etl->row_count * sizeof(*frames->prefixes));
+    frames->pictures = mem_zeroed(etl->row_count * sizeof(*frames->pictures));
+    frames->files = month_files_new(etl, OUTPUT_FRAMES, event_frames_header, frames_key);
+    month_files_plan(frames->files);
+    for (size_t i = 0; i < etl->row_count; i++) {
+        plan_pictures(etl, i, frames);
+    }
+    struct unit_item *items = make_items(etl, &count);
+
+    frames->units = units_new(etl, &frames_ops, items, count);
+    return RC_OK;
+}
+
+static void frames_make(struct etl *etl)
+{
+    const struct frames *frames = etl->part_state;
+
+    units_start(frames->units);
+}
+
+static void frames_stop(struct etl *etl)
+{
+    const struct frames *frames = etl->part_state;
+
+    units_stop(frames->units);
+}
+
+static void frames_free(struct etl *etl)
+{
+    struct frames *frames = etl->part_state;
+
+    if (frames == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < etl->row_count; i++) {
+        free(frames->prefixes[i]);
+        free(frames->pictures[i].outputs);
+    }
+    units_free(frames->units);
+    month_files_free(frames->files);
+    free(frames->prefixes);
+    free(frames->pictures);
+    free(frames);
+}
+
+const struct etl_part etl_frames = {
+    .name = "frames",
+    .plan = frames_plan,
+    .make = frames_make,
+    .stop = frames_stop,
+    .free = frames_free,
+};

@@ -1,0 +1,329 @@
+/** @file
+ * Any other CSV: typed and cleaned into tables/<table>/, whatever its size.
+ *
+ * The object goes through in pieces: a range is fetched, a worker turns it into clean rows, the
+ * FILE lane appends them to a file under STATE_DIR/staging, which is put whole at the end.
+ * table_run() tells the story.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "daemon/catalog/catalog_types.h"
+#include "daemon/etl/etl_p.h"
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
+#include "lib/data/csv.h"
+
+#define PIECE ((size_t)4 << 20)
+/** A piece, and the clean rows of it: gzip shrinks tables about tenfold. */
+#define TABLE_MEMORY (PIECE + 12 * PIECE)
+
+struct table {
+    struct etl *etl;
+    enum table_step { GRANT, OPEN, FETCH, CLEANING, APPEND, PUT, FINISH } step;
+    struct budget_ticket ticket;
+    char *key, *path;
+    int fd;
+    struct digest *digest;
+    struct csv_reader *reader;
+    char *piece;
+    size_t piece_len;
+    uint64_t offset;
+    struct strbuf clean;
+    enum catalog_type *types;
+    bool header_seen;
+    struct job_output output;
+    struct store_op *fetch;
+    struct err err;
+};
+
+static void table_run(struct table *table);
+
+static void on_step_done(const struct err *err, void *arg)
+{
+    struct table *table = arg;
+
+    table->fetch = NULL;
+    if (err != NULL) {
+        table->err = *err;
+        table->step = FINISH;
+    } else if (table->etl->stop_asked) {
+        err_set(&table->err, RC_CANCELED, "extraction was stopped");
+        table->step = FINISH;
+    } else if (table->step == APPEND && table->offset < table->etl->job->object.size) {
+        table->step = FETCH;
+    } else {
+        table->step++;
+    }
+    table_run(table);
+}
+
+static void on_worked(void *arg, bool canceled)
+{
+    struct table *table = arg;
+    const struct err err = table->err;
+
+    (void)canceled;
+    on_step_done(err.rc == RC_OK ? NULL : &err, table);
+}
+
+/* ---- on a worker: bytes in, clean rows out
+ * ------------------------------------------------------------- */
+
+static void write_header(struct table *table)
+{
+    const struct catalog_csv_schema *schema = &table->etl->schema;
+
+    for (unsigned c = 0; c < schema->column_count; c++) {
+        strbuf_puts(&table->clean, c > 0 ? "," : "");
+        strbuf_csv(&table->clean, schema->columns[c].name, strlen(schema->columns[c].name));
+    }
+    strbuf_putc(&table->clean, '\n');
+}
+
+static enum rc write_field(struct table *table, const struct csv_row *row, unsigned c,
+                           struct err *err)
+{
+    scoped(strbuf_done) struct strbuf value = {0};
+
+    if (!catalog_type_clean(table->types[c], row->fields[c], row->lens[c], &value)) {
+        return err_set(err, RC_INVALID, "line %" PRIu64 " column '%s': '%.60s' is no %s", row->line,
+                       table->etl->schema.columns[c].name, row->fields[c],
+                       catalog_type_name(table->types[c]));
+    }
+    strbuf_csv(&table->clean, strbuf_text(&value), value.len);
+    return RC_OK;
+}
+
+static enum rc on_row(const struct csv_row *row, void *arg, struct err *err)
+{
+    struct table *table = arg;
+    const struct catalog_csv_schema *schema = &table->etl->schema;
+
+    if (!table->header_seen) {
+        table->header_seen = true;
+        write_header(table);
+        if (schema->header) {
+            return RC_OK;
+        }
+    }
+    if (row->count != schema->column_count) {
+        return err_set(err, RC_INVALID, "line %" PRIu64 ": %u fields, but the header has %u",
+                       row->line, row->count, schema->column_count);
+    }
+    for (unsigned c = 0; c < row->count; c++) {
+        if (c > 0) {
+            strbuf_putc(&table->clean, ',');
+        }
+        if (write_field(table, row, c, err) != RC_OK) {
+            return err->rc;
+        }
+    }
+    strbuf_putc(&table->clean, '\n');
+    table->output.rows++;
+    return RC_OK;
+}
+
+static void run_clean(void *arg)
+{
+    struct table *table = arg;
+    const bool last = table->offset == table->etl->job->object.size;
+
+    strbuf_reset(&table->clean);
+    if (csv_reader_feed(table->reader, table->piece, table->piece_len, &table->err) != RC_OK) {
+        return;
+    }
+    if (last && csv_reader_end(table->reader, &table->err) != RC_OK) {
+        return;
+    }
+    if (last && !table->header_seen) {
+        write_header(table);
+    }
+    digest_add(table->digest, table->clean.data, table->clean.len);
+    table->output.bytes += table->clean.len;
+}
+
+/* ---- on the FILE lane
+ * ------------------------------------------------------------------------------------ */
+
+static void run_open(void *arg)
+{
+    struct table *table = arg;
+    scoped(free) char *dir = str_printf("%s/staging", table->etl->conf->state_dir);
+
+    if (fs_mkdirs(dir, 0700, &table->err) != RC_OK) {
+        return;
+    }
+    table->fd = open(table->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (table->fd < 0) {
+        err_errno(&table->err, errno, "create '%s'", table->path);
+    }
+}
+
+static void run_append(void *arg)
+{
+    struct table *table = arg;
+
+    if (fs_write_all(table->fd, table->clean.data, table->clean.len, &table->err) != RC_OK) {
+        err_wrap(&table->err, "write '%s'", table->path);
+    }
+}
+
+/* ---- the story
+ * -------------------------------------------------------------------------------------------- */
+
+static void on_granted(struct budget_ticket *ticket, void *arg)
+{
+    struct table *table = arg;
+
+    (void)ticket;
+    on_step_done(NULL, table);
+}
+
+static void table_fetch(struct table *table)
+{
+    const struct job_object *object = &table->etl->job->object;
+
+    table->piece_len = (size_t)MIN_OF(object->size - table->offset, PIECE);
+    const uint64_t offset = table->offset;
+
+    table->offset += table->piece_len;
+    table->fetch = store_get(table->etl->services->raw, object->key, object->etag, offset,
+                             table->piece_len, table->piece, on_step_done, table);
+}
+
+static void table_finish(struct table *table)
+{
+    struct etl *etl = table->etl;
+
+    if (table->fd >= 0) {
+        close(table->fd);
+        unlink(table->path);
+        table->fd = -1;
+    }
+    free(TAKE(table->piece));
+    strbuf_done(&table->clean);
+    budget_release(etl->services->budget, &table->ticket);
+    if (table->err.rc == RC_OK) {
+        digest_end(table->digest, table->output.sha256);
+        etl_add_output(etl, &table->output);
+        etl_count_put(etl, 1, table->output.bytes);
+    }
+    etl_part_done(etl, table->err.rc == RC_OK ? NULL : &table->err);
+}
+
+static void table_run(struct table *table)
+{
+    struct services *services = table->etl->services;
+    struct err err;
+
+    switch (table->step) {
+    case GRANT:
+        if (budget_acquire(services->budget, &table->ticket, TABLE_MEMORY, on_granted, table,
+                           &err) != RC_OK) {
+            on_step_done(&err, table);
+        }
+        return;
+
+    case OPEN: /* disk: the staging file */
+        table->piece = mem_resize(NULL, PIECE, 1);
+        work_submit(services->work, WORK_FILE, run_open, on_worked, table);
+        return;
+
+    case FETCH: /* store: a piece */
+        table_fetch(table);
+        return;
+
+    case CLEANING: /* worker */
+        work_submit(services->work, WORK_CPU, run_clean, on_worked, table);
+        return;
+
+    case APPEND: /* disk */
+        work_submit(services->work, WORK_FILE, run_append, on_worked, table);
+        return;
+
+    case PUT: /* store: the whole */
+        store_put_file(services->processed, table->key, table->path, on_step_done, NULL, table);
+        return;
+
+    case FINISH:
+        table_finish(table);
+        return;
+    }
+}
+
+/* ---- the part
+ * --------------------------------------------------------------------------------------------- */
+
+static enum rc table_plan(struct etl *etl, struct err *err)
+{
+    struct table *table = mem_new(struct table);
+    const struct catalog_csv_schema *schema = &etl->schema;
+
+    (void)err;
+    *table = (struct table){
+        .etl = etl,
+        .fd = -1,
+        .key = naming_table_key(schema->table, etl->job->object.key),
+        .path = str_printf("%s/staging/%" PRIu64 ".csv", etl->conf->state_dir, etl->job->id),
+        .digest = digest_new(),
+        .types = mem_zeroed(schema->column_count * sizeof(*table->types) + 1),
+    };
+    table->reader = csv_reader_new(etl->job->object.key, on_row, table);
+    table->output = (struct job_output){.key = table->key, .kind = OUTPUT_TABLE};
+    for (unsigned c = 0; c < schema->column_count; c++) {
+        table->types[c] = catalog_type_parse(schema->columns[c].type);
+    }
+    etl->part_state = table;
+    etl_plan(etl, table->key);
+    return RC_OK;
+}
+
+static void table_begin(void *arg)
+{
+    table_run(arg);
+}
+
+static void table_make(struct etl *etl)
+{
+    loop_defer(etl->services->loop, table_begin, etl->part_state);
+}
+
+static void table_stop(struct etl *etl)
+{
+    struct table *table = etl->part_state;
+
+    if (table->fetch != NULL) {
+        store_cancel(etl->services->raw, table->fetch);
+    } else if (table->step == GRANT && table->ticket.state == BUDGET_WAITING) {
+        budget_release(etl->services->budget, &table->ticket);
+        loop_defer(etl->services->loop, table_begin, table);
+        table->step = FINISH;
+        err_set(&table->err, RC_CANCELED, "extraction was stopped");
+    }
+}
+
+static void table_free(struct etl *etl)
+{
+    struct table *table = etl->part_state;
+
+    if (table == NULL) {
+        return;
+    }
+    csv_reader_free(table->reader);
+    digest_free(table->digest);
+    free(table->types);
+    free(table->key);
+    free(table->path);
+    free(table);
+}
+
+const struct etl_part etl_table_csv = {
+    .name = "table",
+    .plan = table_plan,
+    .make = table_make,
+    .stop = table_stop,
+    .free = table_free,
+};
