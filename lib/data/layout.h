@@ -21,8 +21,11 @@
 #define LAYOUT_RANK_MAX 8
 #define LAYOUT_FILTERS_MAX 8
 #define LAYOUT_DATASETS_MAX 200000
-#define LAYOUT_CHUNKS_MAX 16777216
-#define LAYOUT_UNALLOCATED UINT64_MAX /**< Address of a chunk or dataset never written: fill value. */
+#define LAYOUT_CHUNKS_MAX 4194304 /**< Of all datasets together; beyond, tables are left out. */
+#define LAYOUT_NAME_MAX 1024
+#define LAYOUT_VALUE_MAX 256 /**< Bytes of an attribute's text. */
+#define LAYOUT_UNALLOCATED \
+    UINT64_MAX /**< Address of a chunk or dataset never written: fill value. */
 
 enum layout_class { LAYOUT_INTEGER, LAYOUT_FLOAT, LAYOUT_STRING, LAYOUT_OTHER };
 enum layout_storage { LAYOUT_COMPACT, LAYOUT_CONTIGUOUS, LAYOUT_CHUNKED, LAYOUT_VIRTUAL };
@@ -31,18 +34,19 @@ struct layout_dtype {
     enum layout_class class_;
     uint32_t size; /**< Bytes an element; 0 for variable length. */
     bool is_signed, big_endian;
-    bool plain; /**< IEEE or two's complement using every bit: workers can read it. */
+    bool plain;    /**< IEEE or two's complement using every bit: workers can read it. */
     char text[32]; /**< numpy's spelling: "uint8", "int16", "float32", ">i2", "S10", "object". */
 };
 
 struct layout_filter {
-    int32_t id; /**< H5Z_FILTER_DEFLATE 1, SHUFFLE 2, FLETCHER32 3, SZIP 4, NBIT 5, SCALEOFFSET 6... */
-    char name[48];
+    int32_t
+        id; /**< H5Z_FILTER_DEFLATE 1, SHUFFLE 2, FLETCHER32 3, SZIP 4, NBIT 5, SCALEOFFSET 6... */
+    char name[32];
 };
 
 struct layout_chunk {
-    uint64_t address; /**< In the file, or LAYOUT_UNALLOCATED. */
-    uint32_t size;    /**< Stored bytes. */
+    uint64_t address;     /**< In the file, or LAYOUT_UNALLOCATED. */
+    uint32_t size;        /**< Stored bytes. */
     uint32_t filter_mask; /**< Bit i set: filter i was skipped for this chunk. */
 };
 
@@ -58,11 +62,14 @@ struct layout_dataset {
     uint32_t rank; /**< 0: scalar. */
     uint64_t dims[LAYOUT_RANK_MAX];
     enum layout_storage storage;
-    uint64_t address, size; /**< Contiguous: where and how much; `size` is storage in use for all. */
+    uint64_t address,
+        size; /**< Contiguous: where and how much; `size` is storage in use for all. */
     uint64_t chunk_dims[LAYOUT_RANK_MAX];
     uint32_t filter_count;
     struct layout_filter filters[LAYOUT_FILTERS_MAX];
-    uint64_t chunk_count; /**< Cells of the chunk grid, in C order; 0 unless chunked. */
+    /** Cells of the chunk grid, in C order. 0 unless chunked, and where the table was left out
+     * (too large, or of no use because of a filter): then layout_direct() refuses. */
+    uint64_t chunk_count;
     const struct layout_chunk *chunks;
     uint8_t fill[8]; /**< One element as stored in the file; zeros when it defines none. */
     uint32_t attr_count;
@@ -81,6 +88,11 @@ struct layout {
 void layout_free(struct layout *layout);
 SCOPED_FN(struct layout, layout_free)
 
+/** What a dataset may be called: UTF-8 of 1 to LAYOUT_NAME_MAX bytes without control characters,
+ * no empty, '.' or '..' component. Links of other names are counted as skipped. */
+bool layout_name_ok(const char *name, size_t len);
+/** Datasets may come in any order; their names are layout_name_ok() and differ. Texts of attributes
+ * and filters are cleaned and cut on the way: what is not text becomes U+FFFD. */
 void layout_encode(const struct layout *layout, struct strbuf *out);
 /** RC_CORRUPT, naming the field, for anything inconsistent. */
 enum rc layout_decode(const void *bytes, size_t len, struct layout **ret_layout, struct err *err);

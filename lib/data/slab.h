@@ -5,8 +5,9 @@
  *     slab_plan() -> fetch plan->ranges into one buffer -> slab_decode()
  *
  * Ranges ascend, do not overlap, and are coalesced over gaps of up to `max_gap` bytes. A chunk that
- * several rows share appears once. Filters undone here: deflate (libdeflate), shuffle, fletcher32,
- * each only where the chunk's mask says it was applied.
+ * several rows share appears once, as do chunks that a damaged file lets overlap. Filters undone
+ * here: deflate (libdeflate), shuffle, fletcher32, each only where the chunk's mask says it was
+ * applied.
  *
  * Thread:     any. slab_decode() runs on workers.
  * Ownership:  a plan borrows the dataset (and so the layout).
@@ -32,12 +33,20 @@ struct slab_plan {
     uint64_t scratch_bytes; /**< What slab_decode() wants as scratch. */
 };
 
-/** RC_UNSUPPORTED as layout_direct(); RC_CORRUPT for addresses beyond the file's end, naming dataset
- * and chunk; RC_INVALID for rows out of range. */
+/** RC_UNSUPPORTED as layout_direct(); RC_CORRUPT for addresses beyond the file's end, naming
+ * dataset and chunk; RC_INVALID for rows out of range. */
 enum rc slab_plan(const struct layout_dataset *dataset, uint64_t file_size, uint64_t first,
                   uint64_t count, uint64_t max_gap, struct slab_plan **ret_plan, struct err *err);
 void slab_plan_free(struct slab_plan *plan);
 SCOPED_FN(struct slab_plan, slab_plan_free)
+
+/** How many neighbouring rows share their chunks, and so are best read together: 1 when contiguous.
+ */
+uint64_t slab_group(const struct layout_dataset *dataset);
+
+/** Whether what is fetched already is the rows (contiguous, written, native byte order): then
+ * slab_decode() would only copy, and may be left out. */
+bool slab_is_verbatim(const struct slab_plan *plan);
 
 /** Rows in C order, native byte order, into `out` (decoded_bytes). `scratch` holds scratch_bytes.
  * RC_CORRUPT names dataset and chunk: "dataset 'vil' chunk 3 (1,0,0,0): ...". */
