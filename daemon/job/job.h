@@ -5,8 +5,8 @@
  * state.db. Strings live in the job's arena.
  *
  * Thread:     the loop's.
- * Completion: job_move() records the move durably first; `done` runs later, when it has been committed
- *             and observed (log, counter, event stream).
+ * Completion: job_move() records the move durably first; `done` runs later, when it has been
+ * committed and observed (log, counter, event stream).
  */
 #pragma once
 
@@ -18,6 +18,7 @@ struct job_store;
 
 /** Bucket, key and version of the object, as sighted. */
 struct job_object {
+    uint64_t id; /**< Of `objects`: the same for every version of the key. */
     const char *bucket, *key;
     const char *version; /**< versionId; "" where the store has none. */
     const char *etag;
@@ -34,8 +35,11 @@ struct job {
     enum job_state resume; /**< The rest it last left: QUEUED, CRAWLED or EXTRACTED. */
     unsigned failures;     /**< In a row, of the current stage. */
     int64_t sighted_ms, entered_ms, event_ms; /**< `event_ms`: when the source says it happened. */
-    char kind[16];         /**< What the crawl found: "", "hdf5", "csv", "catalog", "other". */
-    char table[128];       /**< Of the data catalog; "" before the crawl. */
+    int64_t entered_mono_ms; /**< As `entered_ms`, for durations; 0 when it was another process. */
+    char kind[16];   /**< What the crawl found: "", "hdf5", "csv", "catalog", "other". Set by the
+                      * crawl   before it reports; recorded with the move. */
+    char table[128]; /**< Of the data catalog; "" before the crawl. As `kind`. */
+    char rows_digest[65]; /**< job_digest.h; "" before an extraction. */
     struct arena *arena;
     struct job_store *store;
     void *work; /**< The running stage's own; NULL at rest. */
@@ -43,12 +47,16 @@ struct job {
 
 /** Beside the move itself: why, for how long, and what else belongs in the same transaction. */
 struct job_note {
-    const char *reason;    /**< One line for people; NULL: none. */
-    enum rc rc;            /**< Class of a DEFERRED or REJECTED; RC_OK otherwise. */
-    int64_t retry_at_ms;   /**< DEFERRED. */
+    const char *reason;      /**< One line for people; NULL: none. */
+    enum rc rc;              /**< Class of a DEFERRED or REJECTED; RC_OK otherwise. */
+    int64_t retry_at_ms;     /**< DEFERRED. */
     const char *rows_digest; /**< Of the catalog rows and selection that an extraction used; NULL:
                               *   unchanged. */
-    /** Run on the state writer inside the move's transaction (an outbox row); may be NULL. */
+    const char *actor;       /**< "operator", "boot"; NULL: "daemon". */
+    const char *request_ids; /**< Of remote services, separated by spaces; NULL: none. */
+    /** Run on the state writer inside the move's transaction (an outbox row); may be NULL. A move
+     * that fails is tried again, so it may run more than once, of which one is committed;
+     * `also_arg` must live as long as the job's arena, best in it. */
     enum rc (*also)(struct db *state, const struct job *job, void *arg, struct err *err);
     void *also_arg;
 };
@@ -85,3 +93,7 @@ struct job_stage {
 /** The event and note that an error means: DEFERRED or REJECTED by its retry class (STOPPED for
  * RC_CANCELED). The note borrows `err`. */
 enum job_event job_failure(const struct err *err, struct job_note *ret_note);
+
+/** Milliseconds until failure number `failures` (from 1) is retried: full jitter, that is evenly
+ * between 0 and base * 2^(failures-1), at most `cap_ms`. `random` is any 64 bits. Pure. */
+int64_t job_backoff_ms(unsigned failures, int64_t base_ms, int64_t cap_ms, uint64_t random);

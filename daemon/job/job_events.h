@@ -19,7 +19,7 @@ struct job_events_listener;
 
 struct job_event_record {
     uint64_t id;      /**< Ascending from 1; restarts with the daemon. */
-    const char *kind; /**< "transition", "sighting", "source", "daemon". */
+    const char *kind; /**< Static: "transition", "sighting", "source", "daemon". */
     const char *json; /**< One object on one line. */
 };
 

@@ -1,9 +1,10 @@
 /** @file
  * The queue: which job goes next, how many at once, and the timers of BACKOFF.
  *
- * Order is by `due`: the time of sighting plus a penalty that grows with the logarithm of the size, so
- * that a small file passes a big one and yet nothing starves; CATALOG-like and CSV keys go first, as
- * HDF5 files wait for them. The queue holds a window of ids; the rest are rows of state.db.
+ * Order is by `due`: the time of sighting plus a penalty that grows with the logarithm of the size,
+ * so that a small file passes a big one and yet nothing starves; CATALOG-like and CSV keys go
+ * first, as HDF5 files wait for them. The queue holds a window of ids; the rest are rows of
+ * state.db.
  *
  * Thread:     the loop's.
  */
@@ -31,10 +32,11 @@ bool job_queue_idle(const struct job_queue *queue);
 unsigned job_queue_working(const struct job_queue *queue);
 
 /** An operator's wish, or the catalog's news, for one job: RETRY, CANCEL, RELEASED, REVISED,
- * OVERTAKEN. A job at work is stopped first. RC_NOT_FOUND, RC_INVALID (the state has no such edge). */
+ * OVERTAKEN. A job at work is stopped first. RC_NOT_FOUND, RC_INVALID (the state has no such edge).
+ */
 typedef void job_queue_done_fn(const struct err *err, void *arg);
 void job_queue_tell(struct job_queue *queue, uint64_t id, enum job_event event, const char *reason,
                     job_queue_done_fn *done, void *arg);
-/** The catalog has changed: every WAITING job whose rows are there now is RELEASED, and DONE or SKIPPED
- * ones whose rows or selection differ from what they used are REVISED. Coalesced. */
+/** The catalog has changed: every WAITING job whose rows are there now is RELEASED, and DONE or
+ * SKIPPED ones whose rows or selection differ from what they used are REVISED. Coalesced. */
 void job_queue_catalog_changed(struct job_queue *queue);

@@ -1,0 +1,143 @@
+/** @file
+ * A job as a row and as a struct.
+ */
+#include "daemon/job/job.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/job/job_p.h"
+#include "lib/base/mem.h"
+
+const char *job_action_name(enum job_action action)
+{
+    return action == JOB_RETIRE ? "retire" : "ingest";
+}
+
+static bool parse_states(struct db_stmt *stmt, struct job *job)
+{
+    const char *action = db_text(stmt, 10);
+
+    job->action = strcmp(action, "retire") == 0 ? JOB_RETIRE : JOB_INGEST;
+    return job_state_parse(db_text(stmt, 11), &job->state) &&
+           job_state_parse(db_text(stmt, 12), &job->resume);
+}
+
+enum rc job_from_row(struct db_stmt *stmt, struct job_store *store, struct job **ret_job,
+                     struct err *err)
+{
+    scoped(job_free) struct job *job = mem_new(struct job);
+    struct arena *arena = arena_new();
+
+    *job = (struct job){
+        .id = (uint64_t)db_int(stmt, 0),
+        .object =
+            {
+                .id = (uint64_t)db_int(stmt, 1),
+                .bucket = arena_dup(arena, db_text(stmt, 2)),
+                .key = arena_dup(arena, db_text(stmt, 3)),
+                .version = arena_dup(arena, db_text(stmt, 4)),
+                .etag = arena_dup(arena, db_text(stmt, 5)),
+                .sequencer = arena_dup(arena, db_text(stmt, 6)),
+                .size = (uint64_t)db_int(stmt, 7),
+                .modified_ms = db_int(stmt, 8),
+            },
+        .event_ms = db_int(stmt, 9),
+        .failures = (unsigned)db_int(stmt, 13),
+        .sighted_ms = db_int(stmt, 14),
+        .entered_ms = db_int(stmt, 15),
+        .arena = arena,
+        .store = store,
+    };
+    snprintf(job->kind, sizeof(job->kind), "%s", db_text(stmt, 16));
+    snprintf(job->table, sizeof(job->table), "%s", db_text(stmt, 17));
+    snprintf(job->rows_digest, sizeof(job->rows_digest), "%s", db_text(stmt, 18));
+    if (!parse_states(stmt, job)) {
+        return err_set(err, RC_CORRUPT, "job %" PRIu64 ": state.db has the states '%s' and '%s'",
+                       job->id, db_text(stmt, 11), db_text(stmt, 12));
+    }
+    *ret_job = TAKE(job);
+    return RC_OK;
+}
+
+void job_free(struct job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    arena_free(job->arena);
+    free(job);
+}
+
+enum job_event job_failure(const struct err *err, struct job_note *ret_note)
+{
+    *ret_note = (struct job_note){.reason = err->text, .rc = err->rc};
+    if (err->rc == RC_CANCELED) {
+        ret_note->rc = RC_OK;
+        return JOB_EV_STOPPED;
+    }
+    return rc_retry_class(err->rc) == RETRY_BACKOFF ? JOB_EV_DEFERRED : JOB_EV_REJECTED;
+}
+
+int64_t job_backoff_ms(unsigned failures, int64_t base_ms, int64_t cap_ms, uint64_t random)
+{
+    int64_t most_ms = base_ms;
+
+    for (unsigned i = 1; i < failures && most_ms < cap_ms; i++) {
+        most_ms = most_ms > cap_ms / 2 ? cap_ms : most_ms * 2;
+    }
+    most_ms = MIN_OF(most_ms, cap_ms);
+    return most_ms <= 0 ? 0 : (int64_t)(random % ((uint64_t)most_ms + 1));
+}
+
+/** One load; a worker of the read lane has it meanwhile. */
+struct load {
+    struct job_store *store;
+    uint64_t id, newest;
+    struct job *job;
+    job_loaded_fn *done;
+    void *arg;
+};
+
+static enum rc load_read(struct db *db, void *arg, struct err *err)
+{
+    struct load *load = arg;
+    struct db_stmt *q = db_prepare(db, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?", err);
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_int(q, 1, (int64_t)load->id);
+    if (!db_step(q, err)) {
+        return db_failed(q) ? err->rc
+                            : err_set(err, RC_NOT_FOUND, "there is no job %" PRIu64, load->id);
+    }
+    const enum rc rc = job_from_row(q, load->store, &load->job, err);
+
+    db_reset(q);
+    if (rc != RC_OK || (q = db_prepare(db, "SELECT job FROM objects WHERE id = ?", err)) == NULL) {
+        return err->rc;
+    }
+    db_bind_int(q, 1, (int64_t)load->job->object.id);
+    load->newest = db_step(q, err) ? (uint64_t)db_int(q, 0) : load->id;
+    db_reset(q);
+    return RC_OK;
+}
+
+static void load_done(const struct err *err, void *arg)
+{
+    struct load *load = arg;
+
+    load->done(err == NULL ? TAKE(load->job) : NULL, load->newest, err, load->arg);
+    job_free(load->job);
+    free(load);
+}
+
+void job_load(struct job_store *store, uint64_t id, job_loaded_fn *done, void *arg)
+{
+    struct load *load = mem_new(struct load);
+
+    *load = (struct load){.store = store, .id = id, .done = done, .arg = arg};
+    job_store_read(store, load_read, load_done, load);
+}

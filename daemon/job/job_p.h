@@ -1,0 +1,79 @@
+/** @file
+ * Private to daemon/job/, daemon/intake/ and their tests: how a move is recorded, and how it is
+ * told.
+ *
+ * Recording happens on the state writer, inside somebody's transaction; telling happens on the
+ * loop, when that transaction has been committed. job_move() does both for one job; intake does
+ * both for what its sightings supersede.
+ */
+#pragma once
+
+#include "daemon/job/job_store.h"
+
+extern const char *const job_schema_steps[];
+extern const int job_schema_step_count;
+
+/** One move as it is recorded and told. Strings are borrowed. */
+struct job_moved {
+    uint64_t id;
+    enum job_action action;
+    enum job_state from, to;
+    enum job_event on;
+    const char *key, *reason, *actor, *request_ids;
+    enum rc rc;
+    int64_t at_ms, after_ms;
+    int64_t event_ms;
+};
+
+/** What else of the row a move changes. */
+struct job_moved_row {
+    enum job_state resume;
+    unsigned failures;
+    int64_t retry_at_ms; /**< 0: none. */
+    const char *kind, *table, *rows_digest;
+};
+
+/** On the writer: compare-and-set on `from` (RC_CONFLICT), and a row of `transitions`. */
+enum rc job_record(struct db *db, const struct job_moved *moved, const struct job_moved_row *row,
+                   struct err *err);
+/** On the writer: OVERTAKEN for a job at rest; fills what job_observe() needs. */
+enum rc job_record_overtaken(struct db *db, struct job *job, const char *reason, int64_t now_ms,
+                             struct job_moved *ret_moved, struct err *err);
+/** On the loop, after the commit: log line, counters, gauges, event. */
+void job_observe(struct job_store *store, const struct job_moved *moved);
+
+/** A job was made; on the loop, after the commit. */
+struct job_born {
+    uint64_t id;
+    enum job_action action;
+    const char *key, *source, *outcome;
+    uint64_t size;
+};
+void job_observe_born(struct job_store *store, const struct job_born *born);
+void job_observe_refused(struct job_store *store, uint64_t new_keys);
+
+/** The columns that job_from_row() reads, in its order, from `jobs`. */
+#define JOB_COLUMNS                                                                           \
+    "id, object, bucket, key, version, etag, sequencer, size, modified_ms, event_ms, action," \
+    " state, resume, failures, sighted_ms, entered_ms, kind, tbl, rows_digest"
+/** A job with an arena of its own. RC_CORRUPT when a name in the row is unknown. Any thread. */
+enum rc job_from_row(struct db_stmt *stmt, struct job_store *store, struct job **ret_job,
+                     struct err *err);
+void job_free(struct job *job);
+SCOPED_FN(struct job, job_free)
+
+/** A row read on the read lane. RC_NOT_FOUND. The receiver of `done` frees the job. `newest` is the
+ * id of the newest job of the same object. */
+typedef void job_loaded_fn(struct job *job, uint64_t newest, const struct err *err, void *arg);
+void job_load(struct job_store *store, uint64_t id, job_loaded_fn *done, void *arg);
+
+struct services *job_store_services(const struct job_store *store);
+/** A commit is about to be asked for, or has been seen: where SEVIRD_CRASH_BEFORE and
+ * SEVIRD_CRASH_AT take effect. */
+void job_store_crash_before(struct job_store *store);
+void job_store_crash_at(struct job_store *store);
+/** The counts behind job_store_count(); called by job_observe() and by recovery. */
+void job_store_counted(struct job_store *store, enum job_state from, enum job_state to);
+#define JOB_NO_STATE JOB_STATE_COUNT /* `from` of a job that was just made */
+
+const char *job_action_name(enum job_action action);

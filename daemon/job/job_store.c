@@ -1,0 +1,418 @@
+/** @file
+ * state.db: the lock, the schema, what boot puts right, and the counts.
+ */
+#include "daemon/job/job_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "daemon/job/job_p.h"
+#include "daemon/metrics.h"
+#include "daemon/services.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/now.h"
+#include "lib/db/migrate.h"
+
+#define READ_LIMIT_MS 10000
+#define OLDEST_FRESH_MS 1000
+
+/** Somebody who asked for the oldest. */
+struct oldest_waiter {
+    struct oldest_waiter *next;
+    job_store_oldest_fn *done;
+    void *arg;
+};
+
+struct job_store {
+    struct services *services;
+    char *path;
+    int lock_fd;
+    struct db_lane *writer, *reader;
+
+    uint64_t counts[JOB_STATE_COUNT], entered[JOB_STATE_COUNT];
+    uint64_t refused;
+    unsigned recovered;
+    uint64_t crash_at, crash_before; /**< Moves until then; 0: never. */
+
+    struct oldest_waiter *waiters;
+    bool asking;
+    int64_t oldest_ms[JOB_STATE_COUNT];
+    int64_t oldest_mono_ms;                  /**< When `oldest_ms` was read; 0: never. */
+    int64_t oldest_reading[JOB_STATE_COUNT]; /**< The read lane's while `asking`. */
+};
+
+struct services *job_store_services(const struct job_store *store)
+{
+    return store->services;
+}
+
+static enum rc lock(const char *state_dir, int *ret_fd, struct err *err)
+{
+    scoped(free) char *path = fs_join(state_dir, "lock");
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    char pid[24] = "";
+
+    if (fd < 0) {
+        return err_errno(err, errno, "open '%s'", path);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        const int why = errno;
+        const ssize_t len = why == EWOULDBLOCK ? pread(fd, pid, sizeof(pid) - 1, 0) : 0;
+
+        close(fd);
+        if (why != EWOULDBLOCK) {
+            return err_errno(err, why, "lock '%s'", path);
+        }
+        pid[len > 0 ? strcspn(pid, "\n") : 0] = '\0';
+        return err_set(err, RC_CONFLICT,
+                       "state directory '%s' belongs to the daemon with pid %s; stop it first, or "
+                       "give this one a state_dir of its own",
+                       state_dir, pid[0] != '\0' ? pid : "unknown");
+    }
+    const int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len) {
+        const int why = errno;
+
+        close(fd);
+        return err_errno(err, why, "write '%s'", path);
+    }
+    *ret_fd = fd;
+    return RC_OK;
+}
+
+/** Put one job that was at work back to the rest it left. */
+static enum rc recover_job(struct db *db, const struct job *job, struct err *err)
+{
+    const int64_t now_ms = now_wall_ms();
+    const struct job_moved moved = {.id = job->id,
+                                    .action = job->action,
+                                    .from = job->state,
+                                    .to = job->resume,
+                                    .on = JOB_EV_STOPPED,
+                                    .key = job->object.key,
+                                    .reason = "the daemon had ended while it was at work",
+                                    .actor = "boot",
+                                    .request_ids = "",
+                                    .at_ms = now_ms,
+                                    .after_ms = MAX_OF(now_ms - job->entered_ms, 0)};
+    const struct job_moved_row row = {.resume = job->resume,
+                                      .failures = job->failures,
+                                      .kind = job->kind,
+                                      .table = job->table,
+                                      .rows_digest = job->rows_digest};
+
+    return job_record(db, &moved, &row, err);
+}
+
+static enum rc recover_all(struct db *db, struct job_store *store, struct err *err)
+{
+    for (;;) {
+        scoped(job_free) struct job *job = NULL;
+        struct db_stmt *q = db_prepare(db,
+                                       "SELECT " JOB_COLUMNS " FROM jobs WHERE state IN"
+                                       " ('CRAWLING', 'EXTRACTING', 'PUBLISHING', 'RETIRING')"
+                                       " LIMIT 1",
+                                       err);
+
+        if (q == NULL) {
+            return err->rc;
+        }
+        if (!db_step(q, err)) {
+            return db_failed(q) ? err->rc : RC_OK;
+        }
+        const enum rc rc = job_from_row(q, store, &job, err);
+
+        db_reset(q);
+        if (rc != RC_OK || recover_job(db, job, err) != RC_OK) {
+            return err->rc;
+        }
+        store->recovered++;
+        log_info(LOG_JOB,
+                 "job=%" PRIu64 " %s -> %s on=STOPPED key='%s' reason='the daemon had "
+                 "ended while it was at work'",
+                 job->id, job_state_name(job->state), job_state_name(job->resume), job->object.key);
+    }
+}
+
+/** Every -ING falls back; all of them in one transaction. */
+static enum rc recover(struct db *db, struct job_store *store, struct err *err)
+{
+    struct err ignored;
+
+    if (db_exec(db, "BEGIN IMMEDIATE", err) != RC_OK) {
+        return err->rc;
+    }
+    if (recover_all(db, store, err) != RC_OK) {
+        (void)db_exec(db, "ROLLBACK", &ignored);
+        return err->rc;
+    }
+    return db_exec(db, "COMMIT", err);
+}
+
+static enum rc count_rows(struct db *db, struct job_store *store, struct err *err)
+{
+    struct db_stmt *q = db_prepare(db, "SELECT state, count(*) FROM jobs GROUP BY state", err);
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    while (db_step(q, err)) {
+        enum job_state state;
+
+        if (!job_state_parse(db_text(q, 0), &state)) {
+            return err_set(err, RC_CORRUPT, "'%s': a job has the unknown state '%s'", store->path,
+                           db_text(q, 0));
+        }
+        store->counts[state] = (uint64_t)db_int(q, 1);
+    }
+    if (db_failed(q) || (q = db_prepare(db, "SELECT count(*) FROM refused", err)) == NULL) {
+        return err->rc;
+    }
+    store->refused = db_step(q, err) ? (uint64_t)db_int(q, 0) : 0;
+    db_reset(q);
+    return RC_OK;
+}
+
+static void show_count(struct job_store *store, enum job_state state)
+{
+    metric_set(store->services->metrics, METRIC_JOBS, METRIC_LABELS(job_state_name(state)),
+               (double)store->counts[state]);
+}
+
+static uint64_t crash_point(const char *variable)
+{
+    const char *text = getenv(variable);
+    uint64_t moves = 0;
+
+    if (text != NULL && str_to_u64(text, &moves) && moves > 0) {
+        log_warn(LOG_JOB, "%s=%" PRIu64 ": this daemon will kill itself", variable, moves);
+    }
+    return moves;
+}
+
+enum rc job_store_open(struct services *services, const char *state_dir,
+                       struct job_store **ret_store, struct err *err)
+{
+    scoped(job_store_close) struct job_store *store = mem_new(struct job_store);
+    scoped(db_close) struct db *db = NULL;
+
+    *store = (struct job_store){
+        .services = services, .lock_fd = -1, .path = fs_join(state_dir, "state.db")};
+    if (fs_mkdirs(state_dir, 0700, err) != RC_OK ||
+        lock(state_dir, &store->lock_fd, err) != RC_OK ||
+        db_open(store->path, DB_READ_WRITE, true, &db, err) != RC_OK ||
+        migrate(db, store->path, job_schema_steps, job_schema_step_count, err) != RC_OK ||
+        recover(db, store, err) != RC_OK || count_rows(db, store, err) != RC_OK) {
+        return err_wrap(err, "state");
+    }
+    store->crash_at = crash_point("SEVIRD_CRASH_AT");
+    store->crash_before = crash_point("SEVIRD_CRASH_BEFORE");
+    for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {
+        show_count(store, s);
+    }
+    store->writer = db_lane_new_writer(services->loop, services->work, WORK_STATE, TAKE(db));
+    store->reader =
+        db_lane_new_reader(services->loop, services->work, store->path, NULL, READ_LIMIT_MS);
+    *ret_store = TAKE(store);
+    return RC_OK;
+}
+
+void job_store_close(struct job_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    while (store->waiters != NULL) {
+        struct oldest_waiter *waiter = store->waiters;
+
+        store->waiters = waiter->next;
+        free(waiter);
+    }
+    if (store->reader != NULL) {
+        db_lane_free(store->reader);
+    }
+    if (store->writer != NULL) {
+        db_lane_free(store->writer);
+    }
+    if (store->lock_fd >= 0) {
+        close(store->lock_fd); /* the file stays: removing it would race with the next daemon */
+    }
+    free(store->path);
+    free(store);
+}
+
+const char *job_store_path(const struct job_store *store)
+{
+    return store->path;
+}
+
+void job_store_write(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg)
+{
+    db_lane_submit(store->writer, fn, done, arg);
+}
+
+void job_store_read(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg)
+{
+    db_lane_submit(store->reader, fn, done, arg);
+}
+
+uint64_t job_store_count(const struct job_store *store, enum job_state state)
+{
+    return store->counts[state];
+}
+
+uint64_t job_store_entered(const struct job_store *store, enum job_state state)
+{
+    return store->entered[state];
+}
+
+unsigned job_store_recovered(const struct job_store *store)
+{
+    return store->recovered;
+}
+
+uint64_t job_store_refused(const struct job_store *store)
+{
+    return store->refused;
+}
+
+void job_observe_refused(struct job_store *store, uint64_t new_keys)
+{
+    store->refused += new_keys;
+}
+
+void job_store_counted(struct job_store *store, enum job_state from, enum job_state to)
+{
+    if (from != JOB_NO_STATE) {
+        store->counts[from]--;
+        show_count(store, from);
+    }
+    store->counts[to]++;
+    store->entered[to]++;
+    show_count(store, to);
+}
+
+static void count_down(uint64_t *moves)
+{
+    if (*moves > 0 && --*moves == 0) {
+        raise(SIGKILL);
+    }
+}
+
+void job_store_crash_before(struct job_store *store)
+{
+    count_down(&store->crash_before);
+}
+
+void job_store_crash_at(struct job_store *store)
+{
+    count_down(&store->crash_at);
+}
+
+static void tell_oldest(void *arg)
+{
+    struct job_store *store = arg;
+    struct oldest_waiter *waiter = TAKE(store->waiters);
+
+    while (waiter != NULL) {
+        struct oldest_waiter *next = waiter->next;
+
+        waiter->done(store->oldest_ms, waiter->arg);
+        free(waiter);
+        waiter = next;
+    }
+}
+
+static enum rc read_oldest(struct db *db, void *arg, struct err *err)
+{
+    struct job_store *store = arg;
+
+    for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {
+        struct db_stmt *q = db_prepare(db, "SELECT min(entered_ms) FROM jobs WHERE state = ?", err);
+
+        if (q == NULL) {
+            return err->rc;
+        }
+        db_bind_text(q, 1, job_state_name(s));
+        store->oldest_reading[s] = db_step(q, err) && !db_is_null(q, 0) ? db_int(q, 0) : 0;
+        if (db_failed(q)) {
+            return err->rc;
+        }
+        db_reset(q);
+    }
+    return RC_OK;
+}
+
+static void read_oldest_done(const struct err *err, void *arg)
+{
+    struct job_store *store = arg;
+
+    store->asking = false;
+    if (err != NULL) {
+        log_warn(LOG_DB, "age of the oldest jobs: %s", err->text);
+    } else {
+        memcpy(store->oldest_ms, store->oldest_reading, sizeof(store->oldest_ms));
+    }
+    store->oldest_mono_ms = now_mono_ms();
+    tell_oldest(store);
+}
+
+void job_store_oldest(struct job_store *store, job_store_oldest_fn *done, void *arg)
+{
+    struct oldest_waiter *waiter = mem_new(struct oldest_waiter);
+
+    *waiter = (struct oldest_waiter){.next = store->waiters, .done = done, .arg = arg};
+    store->waiters = waiter;
+    if (store->asking) {
+        return;
+    }
+    if (store->oldest_mono_ms != 0 && now_mono_ms() - store->oldest_mono_ms < OLDEST_FRESH_MS) {
+        loop_defer(store->services->loop, tell_oldest, store);
+        return;
+    }
+    store->asking = true;
+    job_store_read(store, read_oldest, read_oldest_done, store);
+}
+
+enum rc job_meta_get(struct db *db, const char *name, char **ret_value, struct err *err)
+{
+    struct db_stmt *q = db_prepare(db, "SELECT value FROM meta WHERE name = ?", err);
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_text(q, 1, name);
+    char *value = str_dup(db_step(q, err) ? db_text(q, 0) : "");
+
+    if (db_failed(q)) {
+        free(value);
+        return err->rc;
+    }
+    db_reset(q);
+    *ret_value = value;
+    return RC_OK;
+}
+
+enum rc job_meta_set(struct db *db, const char *name, const char *value, struct err *err)
+{
+    struct db_stmt *q = db_prepare(db,
+                                   "INSERT INTO meta(name, value, at_ms) VALUES(?1, ?2, ?3)"
+                                   " ON CONFLICT(name) DO UPDATE SET value = ?2, at_ms = ?3",
+                                   err);
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_text(q, 1, name);
+    db_bind_text(q, 2, value);
+    db_bind_int(q, 3, now_wall_ms());
+    return db_run(q, err);
+}
