@@ -36,3 +36,13 @@ enum rc catalog_events_of_file(struct db *db, const char *key, struct arena *are
                                struct catalog_row **ret_rows, size_t *ret_count, struct err *err);
 /** SHA-256 (hex) over the rows that catalog_events_of_file() gives; "" when there are none. */
 enum rc catalog_events_digest(struct db *db, const char *key, char ret_hex[65], struct err *err);
+
+/** One row of a walk; it and its strings are valid during the call. Anything but RC_OK ends it. */
+typedef enum rc catalog_event_fn(const struct catalog_row *row, void *arg, struct err *err);
+/** Every row that `events` shows, in the catalog's order; or, with a `source` that is not 0, every
+ * row of that CATALOG.csv, in the file's order. */
+enum rc catalog_events_each(struct db *db, int64_t source, catalog_event_fn *fn, void *arg,
+                            struct err *err);
+/** Of each row, whether an earlier one of the catalog has the same id and type (SEVIR has some). */
+enum rc catalog_events_repeated(struct db *db, const struct catalog_row *rows, size_t count,
+                                bool *ret_repeated, struct err *err);

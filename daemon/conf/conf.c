@@ -232,3 +232,11 @@ const char *conf_needs_restart(const struct conf *before, const struct conf *aft
     }
     return differs;
 }
+
+const char *conf_images_name(enum conf_images images)
+{
+    static const char *const names[] = {
+        [IMAGES_NONE] = "none", [IMAGES_SHEET] = "sheet", [IMAGES_FRAMES] = "frames"};
+
+    return names[images];
+}

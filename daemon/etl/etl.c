@@ -15,7 +15,6 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
-#define MANIFEST_MAX ((uint64_t)256 << 20)
 #define REMOVE_BATCH 1000
 
 static void etl_run(struct etl *etl);
@@ -83,28 +82,6 @@ static void on_looked_up(const struct err *err, void *arg)
 /* ---- WITHDRAW: a manifest of another version stops vouching before its outputs change ---------
  */
 
-struct withdraw {
-    struct etl *etl;
-    char *manifest_key;
-    char *bytes;
-    size_t len;
-};
-
-static void withdraw_end(struct withdraw *withdraw, const struct err *err)
-{
-    struct etl *etl = withdraw->etl;
-
-    free(withdraw->manifest_key);
-    free(withdraw->bytes);
-    free(withdraw);
-    on_step_done(err, etl);
-}
-
-static void on_withdrawn(const struct err *err, void *arg)
-{
-    withdraw_end(arg, err);
-}
-
 static bool manifest_is_ours(const struct etl *etl, const struct job_manifest *manifest)
 {
     return strcmp(manifest->source_etag, etl->job->object.etag) == 0 &&
@@ -112,60 +89,30 @@ static bool manifest_is_ours(const struct etl *etl, const struct job_manifest *m
            strcmp(manifest->images, conf_images_name(etl->conf->extract_images)) == 0;
 }
 
-static void on_manifest_read(const struct err *err, void *arg)
+static void on_manifest(struct job_manifest *found, const struct err *err, void *arg)
 {
-    struct withdraw *withdraw = arg;
-    struct etl *etl = withdraw->etl;
-    scoped(job_manifest_free) struct job_manifest *manifest = NULL;
-    struct err why;
+    struct etl *etl = arg;
+    scoped(job_manifest_free) struct job_manifest *manifest = found;
 
-    if (err != NULL) {
-        withdraw_end(withdraw, err);
-        return;
-    }
-    if (job_manifest_parse(withdraw->bytes, withdraw->len, &manifest, &why) != RC_OK) {
+    if (err != NULL && err->rc == RC_CORRUPT) {
         /* A manifest that nobody can read vouches for nothing; what it listed cannot be known. */
-        log_warn(LOG_ETL, "'%s' in the processed store is replaced: %s", withdraw->manifest_key,
-                 why.text);
-    } else if (manifest->retired || manifest_is_ours(etl, manifest)) {
-        withdraw_end(withdraw, NULL);
+        log_warn(LOG_ETL, "%s: it will be replaced", err->text);
+    } else if (err != NULL || found == NULL || found->retired || manifest_is_ours(etl, found)) {
+        on_step_done(err, etl);
         return;
-    } else {
-        for (size_t i = 0; i < manifest->output_count; i++) {
-            etl_plan(etl, manifest->outputs[i].key);
-        }
     }
-    const char *const keys[] = {withdraw->manifest_key};
-    store_remove(etl->services->processed, keys, 1, on_withdrawn, withdraw);
+    for (size_t i = 0; found != NULL && i < found->output_count; i++) {
+        etl_plan(etl, found->outputs[i].key);
+    }
+    etl->withdrawn = naming_manifest_key(etl->job->object.key);
+    on_step_done(NULL, etl);
 }
 
-static void on_manifest_head(const struct store_object *object, const struct err *err, void *arg)
+static void withdraw(struct etl *etl)
 {
-    struct withdraw *withdraw = arg;
-    struct err why;
+    const char *const keys[] = {etl->withdrawn};
 
-    if (err != NULL) {
-        withdraw_end(withdraw, err->rc == RC_NOT_FOUND ? NULL : err);
-        return;
-    }
-    withdraw->len = (size_t)object->size;
-    withdraw->bytes = object->size <= MANIFEST_MAX ? mem_try(withdraw->len + 1, 1) : NULL;
-    if (withdraw->bytes == NULL) {
-        err_set(&why, RC_LIMIT, "manifest '%s' is too large", withdraw->manifest_key);
-        withdraw_end(withdraw, &why);
-        return;
-    }
-    store_get(withdraw->etl->services->processed, withdraw->manifest_key, NULL, 0, withdraw->len,
-              withdraw->bytes, on_manifest_read, withdraw);
-}
-
-static void withdraw_start(struct etl *etl)
-{
-    struct withdraw *withdraw = mem_new(struct withdraw);
-
-    *withdraw =
-        (struct withdraw){.etl = etl, .manifest_key = naming_manifest_key(etl->job->object.key)};
-    store_head(etl->services->processed, withdraw->manifest_key, on_manifest_head, withdraw);
+    store_remove(etl->services->processed, keys, 1, on_step_done, etl);
 }
 
 /* ---- steps on the FILE lane: the ledger and the draft -----------------------------------------
@@ -279,9 +226,11 @@ static void finish(struct etl *etl)
     etl->job->work = NULL;
     etl->done(etl->job, event, &note, etl->arg);
 
-    if (etl->part != NULL) {
-        etl->part->free(etl);
+    if (etl->part == NULL) { /* the look-up failed, perhaps half-way */
+        etl->part = etl_choose_part(etl);
     }
+    etl->part->free(etl);
+    free(etl->withdrawn);
     layout_free(etl->layout);
     arena_free(etl->arena);
     free(etl->selection);
@@ -301,12 +250,20 @@ static void etl_run(struct etl *etl)
         catalog_read(services->catalog, etl_look_up, on_looked_up, etl);
         return;
 
-    case WITHDRAW: /* store: the manifest of another version */
-        withdraw_start(etl);
+    case READ_MANIFEST: /* store: what an earlier run made */
+        job_manifest_fetch(services->processed, etl->job->object.key, on_manifest, etl);
         return;
 
-    case NOTE_KEYS: /* disk: what we are about to write */
+    case NOTE_KEYS: /* disk: what we are about to write, and what that manifest vouches for */
         disk_start(etl, run_note_keys);
+        return;
+
+    case WITHDRAW: /* store: it is another version's, and stops vouching before outputs change */
+        if (etl->withdrawn == NULL) {
+            next_step(etl);
+            return;
+        }
+        withdraw(etl);
         return;
 
     case MAKE: /* store, workers, store */

@@ -29,7 +29,17 @@ struct etl {
     job_stage_done_fn *done;
     void *arg;
 
-    enum etl_step { LOOK_UP, WITHDRAW, NOTE_KEYS, MAKE, SYNC, DRAFT, CLEAN, END } step;
+    enum etl_step {
+        LOOK_UP,
+        READ_MANIFEST,
+        NOTE_KEYS,
+        WITHDRAW,
+        MAKE,
+        SYNC,
+        DRAFT,
+        CLEAN,
+        END
+    } step;
     bool stop_asked;
     struct err err;         /**< Why it ended; rc is RC_OK when it got there by itself. */
     enum job_event outcome; /**< When `err` is not set. */
@@ -44,6 +54,8 @@ struct etl {
     size_t rows_known; /**< Of this file in the catalog, selected or not. */
     char events_digest[DIGEST_HEX], rows_digest[DIGEST_HEX];
     char *selection; /**< Canonical JSON. */
+
+    char *withdrawn; /**< Key of a manifest of another version; NULL: none. */
 
     const struct etl_part *part;
     void *part_state;

@@ -9,7 +9,10 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
+#include "lib/sevir/naming.h"
 #include "lib/store/uri.h"
+
+#define MANIFEST_MAX ((uint64_t)256 << 20)
 
 static const char *const kind_names[OUTPUT_COUNT] = {
 #define X(name, text) [OUTPUT_##name] = text,
@@ -211,4 +214,65 @@ void job_manifest_free(struct job_manifest *manifest)
     json_decref(manifest->root);
     free(manifest->outputs);
     free(manifest);
+}
+
+/* ---- fetching ------------------------------------------------------------------------------ */
+
+struct fetch {
+    struct store *store;
+    char *key, *bytes;
+    size_t len;
+    job_manifest_fn *done;
+    void *arg;
+};
+
+static void fetch_end(struct fetch *fetch, struct job_manifest *manifest, const struct err *err)
+{
+    fetch->done(manifest, err, fetch->arg);
+    free(fetch->key);
+    free(fetch->bytes);
+    free(fetch);
+}
+
+static void on_fetched(const struct err *err, void *arg)
+{
+    struct fetch *fetch = arg;
+    struct job_manifest *manifest = NULL;
+    struct err why;
+
+    if (err == NULL && job_manifest_parse(fetch->bytes, fetch->len, &manifest, &why) != RC_OK) {
+        err_wrap(&why, "'%s'", fetch->key);
+        err = &why;
+    }
+    fetch_end(fetch, manifest, err);
+}
+
+static void on_head(const struct store_object *object, const struct err *err, void *arg)
+{
+    struct fetch *fetch = arg;
+    struct err why;
+
+    if (err != NULL) {
+        fetch_end(fetch, NULL, err->rc == RC_NOT_FOUND ? NULL : err);
+        return;
+    }
+    fetch->len = (size_t)object->size;
+    fetch->bytes = object->size <= MANIFEST_MAX ? mem_try(fetch->len + 1, 1) : NULL;
+    if (fetch->bytes == NULL) {
+        err_set(&why, RC_LIMIT, "manifest '%s' is too large to read", fetch->key);
+        fetch_end(fetch, NULL, &why);
+        return;
+    }
+    store_get(fetch->store, fetch->key, object->etag, 0, fetch->len, fetch->bytes, on_fetched,
+              fetch);
+}
+
+void job_manifest_fetch(struct store *processed, const char *source_key, job_manifest_fn *done,
+                        void *arg)
+{
+    struct fetch *fetch = mem_new(struct fetch);
+
+    *fetch = (struct fetch){
+        .store = processed, .key = naming_manifest_key(source_key), .done = done, .arg = arg};
+    store_head(processed, fetch->key, on_head, fetch);
 }

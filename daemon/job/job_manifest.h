@@ -20,6 +20,7 @@
 #include "daemon/job/job.h"
 #include "lib/base/digest.h"
 #include "lib/base/str.h"
+#include "lib/store/store.h"
 
 #define JOB_MANIFEST_VERSION 1
 
@@ -77,3 +78,10 @@ enum rc job_manifest_parse(const void *bytes, size_t len, struct job_manifest **
                            struct err *err);
 void job_manifest_free(struct job_manifest *manifest);
 SCOPED_FN(struct job_manifest, job_manifest_free)
+
+/** The manifest of the object `source_key` in the processed store. `manifest` is NULL when there is
+ * none, and is the receiver's to free. An unreadable one is RC_CORRUPT.
+ * Thread: the loop's. Completion: `done` later, exactly once. */
+typedef void job_manifest_fn(struct job_manifest *manifest, const struct err *err, void *arg);
+void job_manifest_fetch(struct store *processed, const char *source_key, job_manifest_fn *done,
+                        void *arg);

@@ -1,0 +1,27 @@
+/** @file
+ * Private to daemon/publish/: the operations that publishing and retiring are made of. Each calls
+ * `done` later, exactly once; strings and manifests are borrowed until then.
+ *
+ * Thread:     the loop's.
+ */
+#pragma once
+
+#include "daemon/job/job_ledger.h"
+#include "daemon/job/job_manifest.h"
+#include "daemon/publish/publish.h"
+#include "daemon/services.h"
+
+/** Remove the ledger's keys that `manifest` (NULL: none) does not list. */
+void removal_start(struct services *services, const struct job_ledger *ledger,
+                   const struct job_manifest *manifest, store_done_fn *done, void *arg);
+
+/** Register the outputs of `manifest` in the data catalog (tables, partitions, `outputs`), instead
+ * of whatever this object had there. `ret_source` gets the object's id. */
+void registration_start(struct services *services, const struct job *job,
+                        const struct job_manifest *manifest, int64_t *ret_source,
+                        store_done_fn *done, void *arg);
+
+/** Load the rows of its CSV outputs into SQL. */
+void rows_load_start(struct services *services, const struct job *job,
+                     const struct job_manifest *manifest, int64_t source, store_done_fn *done,
+                     void *arg);

@@ -1,0 +1,219 @@
+/** @file
+ * Retiring: the object is gone from its source, and so is what was made from it. retire_run() is
+ * the whole story; the manifest stays and says so.
+ */
+#include "daemon/catalog/catalog_outputs.h"
+#include "daemon/catalog/catalog_tables.h"
+#include "daemon/job/job_queue.h"
+#include "daemon/publish/publish_p.h"
+#include "lib/base/mem.h"
+#include "lib/sevir/naming.h"
+
+struct retire {
+    struct services *services;
+    const struct conf *conf;
+    struct job *job;
+    job_stage_done_fn *done;
+    void *arg;
+
+    enum retire_step { FETCH, NOTE_KEYS, MANIFEST, SYNC, REMOVE, FORGET, CATALOG, END } step;
+    bool stop_asked;
+    struct err err;
+
+    struct job_manifest *manifest; /**< NULL when nothing was ever published. */
+    struct job_ledger *ledger;
+    char *manifest_key;
+    struct strbuf text;
+    struct store_put put;
+};
+
+static void retire_run(struct retire *retire);
+
+static void on_step_done(const struct err *err, void *arg)
+{
+    struct retire *retire = arg;
+
+    if (err != NULL) {
+        retire->err = *err;
+        retire->step = END;
+    } else if (retire->stop_asked) {
+        err_set(&retire->err, RC_CANCELED, "retiring was stopped");
+        retire->step = END;
+    } else {
+        retire->step++;
+    }
+    retire_run(retire);
+}
+
+static void on_worked(void *arg, bool canceled)
+{
+    struct retire *retire = arg;
+    const struct err err = retire->err;
+
+    (void)canceled;
+    on_step_done(err.rc == RC_OK ? NULL : &err, retire);
+}
+
+static void on_manifest(struct job_manifest *manifest, const struct err *err, void *arg)
+{
+    struct retire *retire = arg;
+
+    retire->manifest = manifest;
+    on_step_done(err, retire);
+}
+
+/* ---- on lanes -------------------------------------------------------------------------------- */
+
+/** The keys outlive the manifest that lists them, should we die in between. */
+static void run_note_keys(void *arg)
+{
+    struct retire *retire = arg;
+    const char *state_dir = retire->conf->state_dir;
+    const char *key = retire->job->object.key;
+    const size_t count = retire->manifest != NULL ? retire->manifest->output_count : 0;
+    scoped(free) const char **keys = mem_resize(NULL, count, sizeof(*keys));
+
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = retire->manifest->outputs[i].key;
+    }
+    if (count > 0 && job_ledger_add(state_dir, key, keys, count, &retire->err) != RC_OK) {
+        return;
+    }
+    job_ledger_read(state_dir, key, &retire->ledger, &retire->err);
+}
+
+static void run_forget(void *arg)
+{
+    struct retire *retire = arg;
+
+    job_ledger_remove(retire->conf->state_dir, retire->job->object.key, &retire->err);
+}
+
+static enum rc forget_source(struct db *db, void *arg, struct err *err)
+{
+    const struct retire *retire = arg;
+    const struct job_object *object = &retire->job->object;
+    int64_t source = 0;
+
+    if (catalog_source_find(db, object->bucket, object->key, &source, err) != RC_OK) {
+        return err->rc;
+    }
+    return source != 0 ? catalog_source_retire(db, source, err) : RC_OK;
+}
+
+/* ---- the story ------------------------------------------------------------------------------- */
+
+static void put_manifest(struct retire *retire)
+{
+    job_manifest_retired(&retire->text, &retire->job->object, retire->ledger->count);
+    retire->put = (struct store_put){
+        .key = retire->manifest_key,
+        .bytes = retire->text.data,
+        .len = retire->text.len,
+        .content_type = "application/json",
+    };
+    store_put(retire->services->processed, &retire->put, 1, on_step_done, retire);
+}
+
+static void finish(struct retire *retire)
+{
+    struct job_note note = {.reason = "the object is gone"};
+    enum job_event event = JOB_EV_FINISHED;
+
+    if (retire->err.rc != RC_OK) {
+        event = job_failure(&retire->err, &note);
+    } else {
+        job_queue_catalog_changed(retire->services->queue);
+    }
+    retire->job->work = NULL;
+    retire->done(retire->job, event, &note, retire->arg);
+
+    job_manifest_free(retire->manifest);
+    job_ledger_free(retire->ledger);
+    strbuf_done(&retire->text);
+    free(retire->manifest_key);
+    free(retire);
+}
+
+static void retire_run(struct retire *retire)
+{
+    struct services *services = retire->services;
+
+    switch (retire->step) {
+    case FETCH: /* store: what was made from it */
+        job_manifest_fetch(services->processed, retire->job->object.key, on_manifest, retire);
+        return;
+
+    case NOTE_KEYS: /* disk */
+        work_submit(services->work, WORK_FILE, run_note_keys, on_worked, retire);
+        return;
+
+    case MANIFEST: /* store: nothing is vouched for any more */
+        if (retire->manifest == NULL && retire->ledger->count == 0) {
+            retire->step = CATALOG;
+            retire_run(retire);
+            return;
+        }
+        put_manifest(retire);
+        return;
+
+    case SYNC: /* store */
+        store_sync(services->processed, on_step_done, retire);
+        return;
+
+    case REMOVE: /* store */
+        removal_start(services, retire->ledger, NULL, on_step_done, retire);
+        return;
+
+    case FORGET: /* disk */
+        work_submit(services->work, WORK_FILE, run_forget, on_worked, retire);
+        return;
+
+    case CATALOG: /* events, partitions, layouts, outputs, rows */
+        catalog_write(services->catalog, forget_source, on_step_done, retire);
+        return;
+
+    case END:
+        finish(retire);
+        return;
+    }
+}
+
+static void retire_begin(void *arg)
+{
+    retire_run(arg);
+}
+
+static void retire_start(struct services *services, struct job *job, job_stage_done_fn *done,
+                         void *arg)
+{
+    struct retire *retire = mem_new(struct retire);
+
+    *retire = (struct retire){
+        .services = services,
+        .conf = services->conf,
+        .job = job,
+        .done = done,
+        .arg = arg,
+        .step = FETCH,
+        .manifest_key = naming_manifest_key(job->object.key),
+    };
+    job->work = retire;
+    loop_defer(services->loop, retire_begin, retire);
+}
+
+static void retire_stop(struct job *job)
+{
+    struct retire *retire = job->work;
+
+    if (retire != NULL) {
+        retire->stop_asked = true;
+    }
+}
+
+const struct job_stage retire_stage = {
+    .name = "retire",
+    .state = JOB_RETIRING,
+    .start = retire_start,
+    .stop = retire_stop,
+};
