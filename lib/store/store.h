@@ -27,16 +27,20 @@ struct store_op; /**< A claim ticket, void from the moment `done` is called. */
 struct store_object {
     const char *key;
     uint64_t size;
-    const char *etag;      /**< Without quotes. */
-    const char *version;   /**< "" where the store has no versions. */
-    int64_t modified_ms;   /**< Since 1970. */
+    const char *etag;    /**< Without quotes. */
+    const char *version; /**< "" where the store has no versions. */
+    int64_t modified_ms; /**< Since 1970. */
 };
 
 typedef void store_done_fn(const struct err *err, void *arg);
 typedef void store_head_fn(const struct store_object *object, const struct err *err, void *arg);
-/** `more` is false on the last page. Keys ascend in byte order, within and across pages. */
+/** `more` is false on the last page. Keys ascend in byte order, within and across pages. `err` with
+ * `objects` not NULL: the page is good, but something in its range could not be read, which `err`
+ * names; the listing goes on from the last key all the same. */
 typedef void store_list_fn(const struct store_object *objects, unsigned count, bool more,
                            const struct err *err, void *arg);
+
+#define STORE_LIST_MAX 10000
 
 /** One put of a batch. */
 struct store_put {
@@ -68,25 +72,31 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
+    struct loop *loop;
     struct uri *uri; /**< Root; keys are relative to it. */
 };
 
-/** Open the store at `uri` (taken over). `create` makes a missing root directory. */
+/** Open the store at `uri` (taken over, also on failure). `create` makes a missing root directory.
+ */
 enum rc store_open(struct loop *loop, struct work *work, struct uri *uri, bool create,
                    struct store **ret_store, struct err *err);
+/** Requires: nothing under way. */
 void store_free(struct store *store);
 SCOPED_FN(struct store, store_free)
 /** The name that records and rows carry: the S3 bucket, or the absolute path of the root. */
 const char *store_bucket(const struct store *store);
 
 /** Up to `max` objects whose keys begin with `prefix` and sort after `after` ("" for the first).
- * Memory is bounded by the page, not by the store. Hidden names (a part that begins with '.'),
- * links that lead out, sockets and devices are not objects. */
+ * Memory is bounded by the page, not by the store (a file store also holds the sorted names of the
+ * directory it is in, in a window). Hidden names (a part that begins with '.'), links that lead
+ * out, sockets and devices are not objects. A root that is not there is RC_IO, never an empty
+ * listing. `max` is at most STORE_LIST_MAX. */
 void store_list(struct store *store, const char *prefix, const char *after, unsigned max,
                 store_list_fn *done, void *arg);
 void store_head(struct store *store, const char *key, store_head_fn *done, void *arg);
 /** Exactly `len` bytes from `offset` into `buffer`. With `etag` (not NULL) the object must still be
- * that one: RC_CHANGED if not. An object that ends before is RC_CORRUPT. */
+ * that one: RC_CHANGED if not. An object that ends before is RC_CORRUPT. NULL for a key that is
+ * refused at once; `done` still comes. */
 struct store_op *store_get(struct store *store, const char *key, const char *etag, uint64_t offset,
                            size_t len, void *buffer, store_done_fn *done, void *arg);
 /** Puts `count` objects as one task. Each appears whole; on failure any number of them may have. */
@@ -95,15 +105,16 @@ void store_put(struct store *store, const struct store_put *puts, unsigned count
 /** Puts a local file; `progress` (may be NULL) is told the total so far, on the loop. */
 void store_put_file(struct store *store, const char *key, const char *path, store_done_fn *done,
                     void (*progress)(uint64_t bytes, void *arg), void *arg);
-/** Copies within or between stores of one kind, without the bytes passing through us if possible. */
+/** Copies within or between stores of one kind, without the bytes passing through us if possible.
+ */
 void store_copy(struct store *store, const char *from_key, struct store *to, const char *to_key,
                 store_done_fn *done, void (*progress)(uint64_t bytes, void *arg), void *arg);
 /** Missing keys count as removed. */
-void store_remove(struct store *store, const char *const *keys, unsigned count,
-                  store_done_fn *done, void *arg);
+void store_remove(struct store *store, const char *const *keys, unsigned count, store_done_fn *done,
+                  void *arg);
 /** All puts that have completed are durable when `done` runs. */
 void store_sync(struct store *store, store_done_fn *done, void *arg);
-/** Asks; `done` still comes, with RC_CANCELED unless it had finished. */
+/** Asks; `done` still comes, with RC_CANCELED unless it had finished. `op` may be NULL. */
 void store_cancel(struct store *store, struct store_op *op);
 
 /* The kinds. */

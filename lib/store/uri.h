@@ -25,3 +25,10 @@ char *uri_format(const struct uri *uri, const char *key);
 /** A key as we store and publish it: not empty, no NUL, no leading slash, no empty, "." or ".."
  * part, at most 1,024 bytes, UTF-8. RC_INVALID names the key. */
 enum rc uri_check_key(const char *key, struct err *err);
+/** Only the parts: what must hold for a key that we read, which we did not name. */
+enum rc uri_check_parts(const char *key, struct err *err);
+
+#define URI_SHOWN 208
+/** The key for a message: bytes that would break a line or are not UTF-8 as \xNN, a long one cut
+ * short. Returns `ret_text`. */
+const char *uri_show(const char *key, char ret_text[URI_SHOWN]);

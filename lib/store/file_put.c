@@ -1,0 +1,250 @@
+/** @file
+ * How a file appears in a file store.
+ */
+#include "lib/store/file_put.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/scope.h"
+#include "lib/store/file_path.h"
+
+/** Removing an object removes directories it leaves empty, perhaps between our making one and our
+ * using it: then it is made again. */
+#define PRUNED_TRIES 16
+#define COPY_CHUNK (16u << 20)
+#define BUFFER_BYTES (1u << 20)
+
+static void temp_name(char ret_name[FILE_PUT_NAME])
+{
+    static atomic_uint next;
+
+    snprintf(ret_name, FILE_PUT_NAME, ".sevird-%ld-%u.tmp", (long)getpid(),
+             atomic_fetch_add(&next, 1));
+}
+
+static int open_named(struct file_put *put)
+{
+    for (;;) {
+        temp_name(put->temp);
+
+        int fd = openat(put->dir, put->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+        if (fd >= 0 || errno != EEXIST) {
+            return fd;
+        }
+    }
+}
+
+/** An unnamed file gets its name through /proc. */
+static int open_unnamed(struct file_put *put)
+{
+    if (access("/proc/self/fd", X_OK) != 0) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return openat(put->dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+}
+
+enum rc file_put_open(struct file_put *put, int root, const char *key, struct err *err)
+{
+    *put = (struct file_put){.root = root, .key = key, .dir = -1, .fd = -1};
+    for (int i = 0; i < PRUNED_TRIES; i++) {
+        put->dir = file_path_parent(root, key, true, &put->name);
+        if (put->dir >= 0) {
+            put->fd = open_unnamed(put);
+            if (put->fd < 0 && errno != ENOSPC && errno != EDQUOT && errno != EACCES) {
+                put->fd = open_named(put);
+            }
+        }
+        if (put->fd >= 0) {
+            return RC_OK;
+        }
+        int error_number = errno;
+
+        put->temp[0] = '\0';
+        file_put_done(put);
+        if (error_number != ENOENT) {
+            return file_path_error(err, error_number, "put", key);
+        }
+    }
+    return file_path_fail(err, RC_IO, key, "cannot be put, its directory keeps going away");
+}
+
+enum rc file_put_write(struct file_put *put, const void *bytes, size_t len, struct err *err)
+{
+    const char *from = bytes;
+
+    while (len > 0) {
+        ssize_t n = write(put->fd, from, len);
+
+        if (n < 0 && errno != EINTR) {
+            return file_path_error(err, errno, "put", put->key);
+        }
+        if (n > 0) {
+            from += n;
+            len -= (size_t)n;
+        }
+    }
+    return RC_OK;
+}
+
+static bool advance(struct file_progress *progress, uint64_t bytes)
+{
+    if (progress == NULL) {
+        return true;
+    }
+    atomic_fetch_add(&progress->bytes, bytes);
+    if (progress->moved != NULL) {
+        progress->moved(progress->arg);
+    }
+    return !atomic_load(&progress->canceled);
+}
+
+/** The plain way, from where both descriptors stand. */
+static enum rc copy_through_memory(struct file_put *put, int from, const char *from_key,
+                                   struct file_progress *progress, struct err *err)
+{
+    scoped(free) char *buffer = mem_try(1, BUFFER_BYTES);
+
+    if (buffer == NULL) {
+        return file_path_error(err, ENOMEM, "copy", from_key);
+    }
+    for (;;) {
+        ssize_t n = read(from, buffer, BUFFER_BYTES);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return file_path_error(err, errno, "read", from_key);
+        }
+        if (n == 0) {
+            return RC_OK;
+        }
+        if (file_put_write(put, buffer, (size_t)n, err) != RC_OK) {
+            return err->rc;
+        }
+        if (!advance(progress, (uint64_t)n)) {
+            return file_path_fail(err, RC_CANCELED, from_key, "was not copied, asked to stop");
+        }
+    }
+}
+
+static bool kernel_cannot(int error_number)
+{
+    return error_number == EXDEV || error_number == EINVAL || error_number == ENOSYS ||
+           error_number == EOPNOTSUPP || error_number == EPERM || error_number == EBADF;
+}
+
+static enum rc copy_bytes(struct file_put *put, int from, uint64_t size, const char *from_key,
+                          struct file_progress *progress, struct err *err)
+{
+    if (size > 0 && ioctl(put->fd, FICLONE, from) == 0) {
+        advance(progress, size);
+        return RC_OK;
+    }
+    for (;;) {
+        ssize_t n = copy_file_range(from, NULL, put->fd, NULL, COPY_CHUNK, 0);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        /* Some file systems (procfs) claim to be at the end of a file that they cannot splice. */
+        if ((n < 0 && kernel_cannot(errno)) || n == 0) {
+            return copy_through_memory(put, from, from_key, progress, err);
+        }
+        if (n < 0) {
+            return file_path_error(err, errno, "put", put->key);
+        }
+        if (!advance(progress, (uint64_t)n)) {
+            return file_path_fail(err, RC_CANCELED, from_key, "was not copied, asked to stop");
+        }
+    }
+}
+
+enum rc file_put_copy(struct file_put *put, int from, const char *from_key,
+                      struct file_progress *progress, struct err *err)
+{
+    char etag_before[FILE_ETAG], etag_after[FILE_ETAG];
+    struct stat before, after, made;
+
+    if (fstat(from, &before) != 0) {
+        return file_path_error(err, errno, "read", from_key);
+    }
+    if (copy_bytes(put, from, (uint64_t)before.st_size, from_key, progress, err) != RC_OK) {
+        return err->rc;
+    }
+    if (fstat(from, &after) != 0 || fstat(put->fd, &made) != 0) {
+        return file_path_error(err, errno, "read", from_key);
+    }
+    file_path_etag(&before, etag_before);
+    file_path_etag(&after, etag_after);
+    if (strcmp(etag_before, etag_after) != 0 || made.st_size != after.st_size) {
+        return file_path_fail(err, RC_CHANGED, from_key, "changed while it was copied");
+    }
+    return RC_OK;
+}
+
+/** Link the unnamed file to put->name, or through a hidden name over the file that is there. */
+static int name_unnamed(struct file_put *put)
+{
+    char proc[40];
+
+    snprintf(proc, sizeof(proc), "/proc/self/fd/%d", put->fd);
+    if (linkat(AT_FDCWD, proc, put->dir, put->name, AT_SYMLINK_FOLLOW) == 0) {
+        return 0;
+    }
+    while (errno == EEXIST) {
+        temp_name(put->temp);
+        if (linkat(AT_FDCWD, proc, put->dir, put->temp, AT_SYMLINK_FOLLOW) == 0) {
+            return renameat(put->dir, put->temp, put->dir, put->name);
+        }
+        put->temp[0] = '\0';
+    }
+    return -1;
+}
+
+enum rc file_put_commit(struct file_put *put, struct err *err)
+{
+    for (int i = 0;; i++) {
+        int failed = put->temp[0] == '\0' ? name_unnamed(put)
+                                          : renameat(put->dir, put->temp, put->dir, put->name);
+
+        if (failed == 0) {
+            put->temp[0] = '\0';
+            return RC_OK;
+        }
+        if (errno != ENOENT || put->temp[0] != '\0' || i >= PRUNED_TRIES) {
+            return file_path_error(err, errno == EEXIST ? EISDIR : errno, "put", put->key);
+        }
+        close(put->dir);
+        put->dir = file_path_parent(put->root, put->key, true, &put->name);
+        if (put->dir < 0) {
+            return file_path_error(err, errno, "put", put->key);
+        }
+    }
+}
+
+void file_put_done(struct file_put *put)
+{
+    if (put->temp[0] != '\0') {
+        unlinkat(put->dir, put->temp, 0);
+        put->temp[0] = '\0';
+    }
+    if (put->fd >= 0) {
+        close(put->fd);
+    }
+    if (put->dir >= 0) {
+        close(put->dir);
+    }
+    put->fd = put->dir = -1;
+}

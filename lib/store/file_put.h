@@ -1,0 +1,47 @@
+/** @file
+ * How a file appears in a file store: whole, or not at all.
+ *
+ * The bytes go into an unnamed file (O_TMPFILE), which a crash takes with it; a link gives it its
+ * name, and where that name is taken, a hidden name (".sevird-<pid>-<n>.tmp") and a rename. File
+ * systems without unnamed files get the hidden name from the start. Nothing is fsynced here:
+ * store_sync() does that for all at once.
+ *
+ * Thread:     any; every call blocks.
+ * Ownership:  a `struct file_put` owns its descriptors until file_put_done().
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/rc.h"
+
+#define FILE_PUT_NAME 64
+
+struct file_put {
+    int root;        /**< Borrowed. */
+    const char *key; /**< Borrowed. */
+    int dir, fd;
+    const char *name;
+    char temp[FILE_PUT_NAME]; /**< "" while the file has no name. */
+};
+
+/** What a long copy shares with the loop. */
+struct file_progress {
+    atomic_bool canceled;
+    atomic_ullong bytes;
+    void (*moved)(void *arg); /**< `bytes` has grown; on the worker. NULL: nobody wants to know. */
+    void *arg;
+};
+
+enum rc file_put_open(struct file_put *put, int root, const char *key, struct err *err);
+enum rc file_put_write(struct file_put *put, const void *bytes, size_t len, struct err *err);
+/** Everything that `from` holds, by reference or inside the kernel where that can be. `from_key` is
+ * for messages. RC_CHANGED when somebody wrote to it meanwhile. */
+enum rc file_put_copy(struct file_put *put, int from, const char *from_key,
+                      struct file_progress *progress, struct err *err);
+/** Gives the file its name, in the place of any file that had it. */
+enum rc file_put_commit(struct file_put *put, struct err *err);
+/** Also after a failure or without a commit: then nothing stays. */
+void file_put_done(struct file_put *put);
