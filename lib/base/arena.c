@@ -112,21 +112,17 @@ char *arena_dup(struct arena *arena, const char *text)
 
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
-    va_list args, again;
-    char *text;
+    scoped(free) char *text = NULL;
+    va_list args;
     int len;
 
     va_start(args, fmt);
-    va_copy(again, args);
-    len = vsnprintf(NULL, 0, fmt, args);
+    len = vasprintf(&text, fmt, args);
     va_end(args);
     if (len < 0) {
         abort();
     }
-    text = arena_alloc(arena, (size_t)len + 1);
-    vsnprintf(text, (size_t)len + 1, fmt, again);
-    va_end(again);
-    return text;
+    return arena_dup_n(arena, text, (size_t)len);
 }
 
 size_t arena_bytes(const struct arena *arena)

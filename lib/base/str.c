@@ -55,7 +55,8 @@ void strbuf_putc(struct strbuf *buf, char c)
     strbuf_add(buf, &c, 1);
 }
 
-static void vprintf_to(struct strbuf *buf, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void vprintf_to(struct strbuf *buf, const char *fmt,
+                                                             va_list args)
 {
     va_list again;
     int wanted;
