@@ -23,7 +23,7 @@ struct csv_row {
     uint64_t line; /**< Where the row began; the first line is 1. */
     unsigned count;
     const char *const *fields; /**< NUL-terminated; never NULL. */
-    const size_t *lens;        /**< A field may contain NUL bytes. */
+    const size_t *lens;
     const bool *quoted;
 };
 
@@ -35,13 +35,18 @@ struct csv_dialect {
     bool gzip, bom;
 };
 
+/** The delimiter that splits the first rows of `text` most evenly, quotes respected; ',' when none
+ * does. `whole` tells that the text does not end in the middle of a row. */
+char csv_detect_delimiter(const char *text, size_t len, bool whole);
+
 struct csv_reader;
-/** `name` appears in errors. The dialect is detected from the first 64 KiB (or the end). */
+/** `name` (copied) appears in errors: "'name': line L: why". The dialect is detected from the first 64 KiB (or the end). */
 struct csv_reader *csv_reader_new(const char *name, csv_row_fn *on_row, void *arg);
 void csv_reader_free(struct csv_reader *reader);
 SCOPED_FN(struct csv_reader, csv_reader_free)
 /** RC_CORRUPT for damaged gzip, RC_INVALID (with the line) for broken quoting, NUL bytes, UTF-16
- * ("save it as UTF-8") or a row over its bounds. */
+ * ("save it as UTF-8") or a row over its bounds. After an error every later call repeats it. Blank
+ * lines are no rows; a field keeps its spaces. */
 enum rc csv_reader_feed(struct csv_reader *reader, const void *bytes, size_t len, struct err *err);
 enum rc csv_reader_end(struct csv_reader *reader, struct err *err);
 /** Meaningful once the first row was delivered. */
