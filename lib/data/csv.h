@@ -1,8 +1,8 @@
 /** @file
  * CSV as it is found in the wild: dialect, byte-order mark, gzip; RFC 4180 quoting by libcsv.
  *
- * Reading is a push: bytes go in as they arrive, rows come out by callback. Memory is bounded by the
- * longest row (CSV_ROW_MAX).
+ * Reading is a push: bytes go in as they arrive, rows come out by callback. Memory is bounded by
+ * the longest row (CSV_ROW_MAX).
  *
  * Thread:     any; one thread at a time a reader.
  */
@@ -40,7 +40,8 @@ struct csv_dialect {
 char csv_detect_delimiter(const char *text, size_t len, bool whole);
 
 struct csv_reader;
-/** `name` (copied) appears in errors: "'name': line L: why". The dialect is detected from the first 64 KiB (or the end). */
+/** `name` (copied) appears in errors: "'name': line L: why". The dialect is detected from the first
+ * 64 KiB (or the end). */
 struct csv_reader *csv_reader_new(const char *name, csv_row_fn *on_row, void *arg);
 void csv_reader_free(struct csv_reader *reader);
 SCOPED_FN(struct csv_reader, csv_reader_free)

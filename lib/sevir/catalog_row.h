@@ -22,8 +22,8 @@ struct catalog_row {
     const char *id, *file_name;
     int64_t file_index;
     enum sevir_type img_type;
-    int64_t time_utc;       /**< Seconds since 1970. */
-    unsigned frame_count;   /**< Number of minute offsets; 0 for lght. */
+    int64_t time_utc;     /**< Seconds since 1970. */
+    unsigned frame_count; /**< Number of minute offsets; 0 for lght. */
     const int16_t *minute_offsets;
     const char *episode_id, *event_id; /**< As text ("138793"), "" for random events. */
     const char *event_type;            /**< "" for random events. */
@@ -35,16 +35,18 @@ struct catalog_row {
     double pct_missing;        /**< A fraction, NaN where empty. */
 };
 
-/** Positions of the 21 columns in a header; columns may be in any order, others may be among them. */
+/** Positions of the 21 columns in a header; columns may be in any order, others may be among them.
+ */
 struct catalog_header {
-    unsigned columns;                  /**< Of the header. */
-    int position[CATALOG_COLUMNS];     /**< By the order of CATALOG.csv. */
+    unsigned columns;              /**< Of the header. */
+    int position[CATALOG_COLUMNS]; /**< By the order of CATALOG.csv. */
 };
 
 extern const char *const catalog_columns[CATALOG_COLUMNS];
 
-/** Whether a header is a SEVIR catalog's: it has id, file_name, file_index, img_type and time_utc. A
- * catalog that lacks one of the other columns is still one: catalog_header_check() then says so. */
+/** Whether a header is a SEVIR catalog's: it has id, file_name, file_index, img_type and time_utc.
+ * A catalog that lacks one of the other columns is still one: catalog_header_check() then says so.
+ */
 bool catalog_header_recognise(const struct csv_row *header);
 enum rc catalog_header_check(const struct csv_row *header, struct catalog_header *ret_header,
                              struct err *err);

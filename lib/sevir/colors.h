@@ -1,8 +1,8 @@
 /** @file
  * SEVIR's own colour tables (eie-sevir display.py), from code to palette index. Pure.
  *
- * Every palette fits a PNG: at most 256 entries, no colour twice. Missing pixels (VIL code 255, NaN)
- * take the colour `bad` (docs/decisions/0003-colours.md).
+ * Every palette fits a PNG: at most 256 entries, no colour twice. Missing pixels (VIL code 255,
+ * NaN) take the colour `bad` (docs/decisions/0003-colours.md).
  */
 #pragma once
 

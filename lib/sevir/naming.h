@@ -9,7 +9,8 @@
 #include "lib/base/rc.h"
 
 /** Order of SEVIR's documentation. */
-#define SEVIR_TYPE_MAP(X) X(VIS, "vis") X(IR069, "ir069") X(IR107, "ir107") X(VIL, "vil") X(LGHT, "lght")
+#define SEVIR_TYPE_MAP(X) \
+    X(VIS, "vis") X(IR069, "ir069") X(IR107, "ir107") X(VIL, "vil") X(LGHT, "lght")
 
 enum sevir_type {
 #define X(name, text) SEVIR_##name,
@@ -21,7 +22,8 @@ enum sevir_type {
 const char *sevir_type_name(enum sevir_type type);
 bool sevir_type_parse(const char *text, enum sevir_type *ret_type);
 
-/** Whether the catalog's `file_name` means the object `key`: equal, or the end of it after a '/'. */
+/** Whether the catalog's `file_name` means the object `key`: equal, or the end of it after a '/'.
+ */
 bool naming_file_matches(const char *key, const char *file_name);
 /** An id that is safe in a key: letters, digits, '-', '_' and '.', not only dots, at most 64. */
 bool naming_id_ok(const char *id);

@@ -2,8 +2,8 @@
  * What to extract: years, months, types, storm or random events, event types, ids, a box, a limit.
  * Pure. Used by the daemon's configuration and by sevirctl's ARGS alike.
  *
- * Empty lists mean everything. `bbox` keeps rows whose box intersects it. `limit` (0: none) keeps the
- * first rows in the catalog's order.
+ * Empty lists mean everything. `bbox` keeps rows whose box intersects it. `limit` (0: none) keeps
+ * the first rows in the catalog's order.
  *
  * Ownership:  a selection owns its lists.
  */

@@ -11,13 +11,14 @@
 
 struct sheet_options {
     enum sevir_type type;
-    const struct catalog_row *row; /**< NULL when the catalog is not at hand: then a shorter title. */
-    const char *title;             /**< Used when `row` is NULL: the file and index or id. */
-    uint32_t width, height;        /**< Of one frame, pixels. */
-    const uint8_t *const *frames;  /**< Indexed by colors_map(); row 0 is south. */
+    const struct catalog_row
+        *row;               /**< NULL when the catalog is not at hand: then a shorter title. */
+    const char *title;      /**< Used when `row` is NULL: the file and index or id. */
+    uint32_t width, height; /**< Of one frame, pixels. */
+    const uint8_t *const *frames; /**< Indexed by colors_map(); row 0 is south. */
     const unsigned *frame_numbers;
     unsigned frame_count;
-    unsigned scale_to;             /**< Longest side of a frame on the sheet; 0: native. */
+    unsigned scale_to; /**< Longest side of a frame on the sheet; 0: native. */
 };
 
 enum rc sheet_png(const struct sheet_options *options, struct strbuf *out, struct err *err);
