@@ -1,0 +1,779 @@
+/** @file
+ * libmicrohttpd on the loop.
+ *
+ * libmicrohttpd keeps all its sockets in one epoll descriptor; we poll that one, call MHD_run()
+ * when it is ready or when its own deadline has come, and that is all the threads there are. While
+ * a request waits for its answer, or a stream for something to say, its connection is *suspended*:
+ * libmicrohttpd does not look at it until we resume it. A suspended stream's reader may go away
+ * unnoticed, so we watch its socket for that ourselves.
+ *
+ * An `exchange` is one request and its answer. It is counted: libmicrohttpd holds it until the
+ * request is over, the handler until it has answered (or ended its stream), libuv while the watch
+ * is open. So each may let go first.
+ */
+#include "lib/net/http_server.h"
+
+#include <assert.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/now.h"
+
+#define PAIRS_MAX 64
+#define CONNECTION_BYTES (32u << 10) /**< libmicrohttpd's, for a request's line and headers. */
+
+struct connection { /**< One accepted socket; lives as long as it. */
+    struct connection *prev, *next;
+    int fd;
+    int64_t deadline_ms; /**< Monotonic; 0: none, we are the ones who take time. */
+};
+
+enum exchange_step {
+    READING,   /**< The request comes in. */
+    HANDLING,  /**< The handler has it. */
+    ANSWERED,  /**< `response` is ready, or on its way out. */
+    STREAMING, /**< The same, but it grows. */
+};
+
+struct http_responder { /**< An exchange, as the handler sees it before the answer. */
+    struct exchange *exchange;
+};
+
+struct http_stream { /**< The same after it. */
+    struct exchange *exchange;
+};
+
+struct exchange {
+    struct http_responder responder;
+    struct http_stream stream;
+    struct exchange *prev, *next;
+    struct http_server *server;    /**< NULL when it has stopped. */
+    struct MHD_Connection *client; /**< NULL when the request is over. */
+    struct connection *connection;
+    unsigned refs;
+    enum exchange_step step;
+    bool suspended, too_large;
+    char *method, *path;
+    struct strbuf body;
+    struct http_pair args[PAIRS_MAX], headers[PAIRS_MAX];
+    unsigned arg_count, header_count;
+    /* the answer */
+    unsigned status;
+    struct MHD_Response *response;
+    struct http_pair extra[8];
+    unsigned extra_count;
+    /* a stream */
+    struct strbuf kept;
+    size_t taken; /**< Of `kept`. */
+    bool ended, cut, released;
+    http_stream_gone_fn *gone;
+    void *gone_arg;
+    struct http_server *teller; /**< Waits for `gone`. */
+    uv_poll_t watch;
+    bool watching;
+};
+
+struct http_server {
+    struct loop *loop;
+    struct MHD_Daemon *mhd;
+    http_handler_fn *handler;
+    void *arg;
+    int64_t patience_ms;
+    char *unlink_path;
+    uv_poll_t ready;
+    uv_timer_t deadline;
+    struct loop_timer *sweep;
+    struct connection *connections;
+    struct exchange *exchanges;
+    unsigned streams;
+    bool running;  /**< Inside MHD_run(). */
+    bool has_room; /**< A connection ended: one that waits to be accepted may come in. */
+    bool stopping;
+    unsigned refs; /**< Two handles, and every `gone` on its way: after these, `done`. */
+    loop_fn *done;
+    void *done_arg;
+};
+
+/* ---- exchanges --------------------------------------------------------------------------- */
+
+static void pairs_free(struct http_pair *pairs, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        free((char *)(uintptr_t)pairs[i].name);
+        free((char *)(uintptr_t)pairs[i].value);
+    }
+}
+
+static void exchange_unref(struct exchange *exchange)
+{
+    if (--exchange->refs > 0) {
+        return;
+    }
+    if (exchange->server != NULL) {
+        if (exchange->prev != NULL) {
+            exchange->prev->next = exchange->next;
+        } else {
+            exchange->server->exchanges = exchange->next;
+        }
+        if (exchange->next != NULL) {
+            exchange->next->prev = exchange->prev;
+        }
+    }
+    if (exchange->response != NULL) {
+        MHD_destroy_response(exchange->response);
+    }
+    pairs_free(exchange->args, exchange->arg_count);
+    pairs_free(exchange->headers, exchange->header_count);
+    pairs_free(exchange->extra, exchange->extra_count);
+    strbuf_done(&exchange->body);
+    strbuf_done(&exchange->kept);
+    free(exchange->method);
+    free(exchange->path);
+    free(exchange);
+}
+
+static struct exchange *exchange_new(struct http_server *server, struct MHD_Connection *client,
+                                     const char *method, const char *path)
+{
+    struct exchange *exchange = mem_new(struct exchange);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(client, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    *exchange = (struct exchange){.responder = {exchange},
+                                  .stream = {exchange},
+                                  .server = server,
+                                  .client = client,
+                                  .connection = info != NULL ? info->socket_context : NULL,
+                                  .refs = 1,
+                                  .method = str_dup(method),
+                                  .path = str_dup(path),
+                                  .next = server->exchanges};
+    if (server->exchanges != NULL) {
+        server->exchanges->prev = exchange;
+    }
+    server->exchanges = exchange;
+    return exchange;
+}
+
+static void give_patience(struct exchange *exchange, int64_t ms)
+{
+    if (exchange->connection != NULL) {
+        exchange->connection->deadline_ms = ms > 0 ? now_mono_ms() + ms : 0;
+    }
+}
+
+/* ---- driving libmicrohttpd ---------------------------------------------------------------- */
+
+static void run(struct http_server *server);
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    run(poll->data);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    run(timer->data);
+}
+
+static void run(struct http_server *server)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    server->running = true;
+    server->has_room = false;
+    MHD_run(server->mhd);
+    server->running = false;
+    if (server->stopping) {
+        return;
+    }
+    if (server->has_room) { /* it looks at its listener again at the beginning of a run only */
+        uv_timer_start(&server->deadline, on_deadline, 0, 0);
+    } else if (MHD_get_timeout(server->mhd, &ms) == MHD_YES) {
+        uv_timer_start(&server->deadline, on_deadline, ms, 0);
+    } else {
+        uv_timer_stop(&server->deadline);
+    }
+}
+
+/** Let libmicrohttpd look at a connection again; inside MHD_run() it does so itself. */
+static void resume(struct exchange *exchange)
+{
+    if (exchange->suspended && exchange->client != NULL) {
+        exchange->suspended = false;
+        MHD_resume_connection(exchange->client);
+        if (!exchange->server->running) {
+            uv_timer_start(&exchange->server->deadline, on_deadline, 0, 0);
+        }
+    }
+}
+
+static void suspend(struct exchange *exchange)
+{
+    exchange->suspended = true;
+    MHD_suspend_connection(exchange->client);
+}
+
+/** Cut the connections whose peer has had its time. */
+static void sweep(void *arg)
+{
+    struct http_server *server = arg;
+    const int64_t now_ms = now_mono_ms();
+
+    for (struct connection *c = server->connections; c != NULL; c = c->next) {
+        if (c->deadline_ms != 0 && c->deadline_ms <= now_ms) {
+            shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd notices, and closes it */
+            c->deadline_ms = 0;
+        }
+    }
+    if (server->connections != NULL && !server->stopping) {
+        loop_timer_arm(server->sweep, MAX_OF(server->patience_ms / 8, 10));
+    }
+}
+
+static void on_connection(void *arg, struct MHD_Connection *client, void **slot,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http_server *server = arg;
+    struct connection *connection = *slot;
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection = mem_new(struct connection);
+        connection->fd =
+            MHD_get_connection_info(client, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        connection->deadline_ms = now_mono_ms() + server->patience_ms;
+        connection->next = server->connections;
+        if (connection->next != NULL) {
+            connection->next->prev = connection;
+        } else if (!server->stopping) {
+            loop_timer_arm(server->sweep, MAX_OF(server->patience_ms / 8, 10));
+        }
+        server->connections = connection;
+        *slot = connection;
+        return;
+    }
+    if (connection->prev != NULL) {
+        connection->prev->next = connection->next;
+    } else {
+        server->connections = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->prev = connection->prev;
+    }
+    free(connection);
+    *slot = NULL;
+    server->has_room = true;
+}
+
+/* ---- the request ------------------------------------------------------------------------- */
+
+struct pair_sink {
+    struct http_pair *pairs;
+    unsigned *count;
+};
+
+static enum MHD_Result keep_pair(void *arg, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct pair_sink *sink = arg;
+    (void)kind;
+
+    if (*sink->count == PAIRS_MAX) {
+        return MHD_NO;
+    }
+    sink->pairs[*sink->count] =
+        (struct http_pair){str_dup(name), str_dup(value != NULL ? value : "")};
+    ++*sink->count;
+    return MHD_YES;
+}
+
+static void read_peer(struct exchange *exchange, struct http_request *request)
+{
+    struct ucred peer;
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address), peer_len = sizeof(peer);
+
+    if (exchange->connection == NULL ||
+        getsockname(exchange->connection->fd, (struct sockaddr *)&address, &len) != 0 ||
+        address.ss_family != AF_UNIX ||
+        getsockopt(exchange->connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) != 0) {
+        return;
+    }
+    request->has_peer = true;
+    request->peer_uid = peer.uid;
+    request->peer_gid = peer.gid;
+    request->peer_pid = peer.pid;
+}
+
+/** Deferred: outside of MHD_run(). */
+static void dispatch(void *arg)
+{
+    struct exchange *exchange = arg;
+    struct http_request request = {.method = exchange->method,
+                                   .path = exchange->path,
+                                   .args = exchange->args,
+                                   .headers = exchange->headers,
+                                   .arg_count = exchange->arg_count,
+                                   .header_count = exchange->header_count,
+                                   .body = strbuf_text(&exchange->body),
+                                   .body_len = exchange->body.len};
+
+    if (exchange->client == NULL || exchange->server == NULL || exchange->server->stopping) {
+        exchange_unref(exchange); /* nobody is there to be answered */
+        return;
+    }
+    read_peer(exchange, &request);
+    exchange->server->handler(&request, &exchange->responder, exchange->server->arg);
+}
+
+static enum MHD_Result queue_plain(struct MHD_Connection *client, unsigned status,
+                                   const char *problem)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        strlen(problem), (void *)(uintptr_t)problem, MHD_RESPMEM_PERSISTENT);
+
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/problem+json");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    const enum MHD_Result result = MHD_queue_response(client, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result refuse_large(struct MHD_Connection *client)
+{
+    return queue_plain(client, 413,
+                       "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
+                       "\"detail\":\"a request's body may be 1 MiB\"}");
+}
+
+static enum MHD_Result refuse_stopping(struct MHD_Connection *client)
+{
+    return queue_plain(client, 503,
+                       "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":"
+                       "503,\"detail\":\"the daemon is stopping\"}");
+}
+
+static enum MHD_Result begin(struct http_server *server, struct MHD_Connection *client,
+                             const char *path, const char *method, void **slot)
+{
+    const char *length =
+        MHD_lookup_connection_value(client, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    struct exchange *exchange = exchange_new(server, client, method, path);
+    uint64_t bytes;
+
+    *slot = exchange;
+    if (length != NULL && (!str_to_u64(length, &bytes) || bytes > HTTP_SERVER_BODY)) {
+        exchange->step = ANSWERED;
+        return refuse_large(client);
+    }
+    return MHD_YES;
+}
+
+/** The whole request is here. */
+static enum MHD_Result hand_over(struct exchange *exchange)
+{
+    struct pair_sink args = {exchange->args, &exchange->arg_count};
+    struct pair_sink headers = {exchange->headers, &exchange->header_count};
+
+    if (exchange->too_large) {
+        exchange->step = ANSWERED;
+        return refuse_large(exchange->client);
+    }
+    if (exchange->server->stopping) {
+        exchange->step = ANSWERED;
+        return refuse_stopping(exchange->client);
+    }
+    MHD_get_connection_values(exchange->client, MHD_GET_ARGUMENT_KIND, keep_pair, &args);
+    MHD_get_connection_values(exchange->client, MHD_HEADER_KIND, keep_pair, &headers);
+    exchange->step = HANDLING;
+    give_patience(exchange, 0);
+    exchange->refs++; /* the handler's */
+    suspend(exchange);
+    loop_defer(exchange->server->loop, dispatch, exchange);
+    return MHD_YES;
+}
+
+static enum MHD_Result queue_answer(struct exchange *exchange)
+{
+    const enum MHD_Result result =
+        MHD_queue_response(exchange->client, exchange->status, exchange->response);
+
+    MHD_destroy_response(exchange->response); /* libmicrohttpd has its own reference */
+    exchange->response = NULL;
+    if (exchange->step == ANSWERED) {
+        give_patience(exchange, 2 * exchange->server->patience_ms);
+    }
+    return result;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *client, const char *path,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_len, void **slot)
+{
+    struct http_server *server = arg;
+    struct exchange *exchange = *slot;
+    (void)version;
+
+    if (exchange == NULL) {
+        return begin(server, client, path, method, slot);
+    }
+    if (*data_len > 0) {
+        exchange->too_large = exchange->too_large || exchange->step != READING ||
+                              *data_len > HTTP_SERVER_BODY - exchange->body.len;
+        if (!exchange->too_large) {
+            strbuf_add(&exchange->body, data, *data_len);
+        }
+        *data_len = 0;
+        return MHD_YES;
+    }
+    switch (exchange->step) {
+    case READING:
+        return hand_over(exchange);
+    case HANDLING: /* resumed before it was answered: we are stopping */
+        return refuse_stopping(client);
+    case ANSWERED:
+    case STREAMING:
+        return exchange->response != NULL ? queue_answer(exchange) : MHD_NO;
+    }
+    return MHD_NO;
+}
+
+/* ---- streams ----------------------------------------------------------------------------- */
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    exchange_unref(handle->data);
+}
+
+static void watch_stop(struct exchange *exchange)
+{
+    if (exchange->watching) {
+        exchange->watching = false;
+        uv_poll_stop(&exchange->watch);
+        uv_close((uv_handle_t *)&exchange->watch, on_watch_closed);
+    }
+}
+
+static void on_reader_left(uv_poll_t *watch, int status, int events)
+{
+    struct exchange *exchange = watch->data;
+
+    if (status < 0 || (events & UV_DISCONNECT) != 0) {
+        uv_poll_stop(watch);
+        exchange->cut = true;
+        resume(exchange);
+    }
+}
+
+static void watch_start(struct exchange *exchange)
+{
+    if (exchange->connection == NULL ||
+        uv_poll_init(loop_uv(exchange->server->loop), &exchange->watch, exchange->connection->fd) !=
+            0) {
+        return; /* it is noticed by the next write instead */
+    }
+    exchange->watch.data = exchange;
+    exchange->watching = true;
+    exchange->refs++;
+    uv_poll_start(&exchange->watch, UV_DISCONNECT, on_reader_left);
+}
+
+/** libmicrohttpd has room for `max` bytes of the stream. */
+static ssize_t on_stream_room(void *arg, uint64_t position, char *room, size_t max)
+{
+    struct exchange *exchange = arg;
+    const size_t len = MIN_OF(max, exchange->kept.len - exchange->taken);
+    (void)position;
+
+    if (exchange->cut) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    if (len > 0) {
+        memcpy(room, exchange->kept.data + exchange->taken, len);
+        exchange->taken += len;
+        if (exchange->taken == exchange->kept.len) {
+            strbuf_reset(&exchange->kept);
+            exchange->taken = 0;
+        }
+        return (ssize_t)len;
+    }
+    if (exchange->ended) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    suspend(exchange);
+    return 0;
+}
+
+static void server_unref(struct http_server *server)
+{
+    if (--server->refs > 0) {
+        return;
+    }
+    loop_fn *done = server->done;
+    void *arg = server->done_arg;
+
+    free(server->unlink_path);
+    free(server);
+    done(arg);
+}
+
+/** Deferred: the handler is told, unless it has ended the stream meanwhile. */
+static void tell_gone(void *arg)
+{
+    struct exchange *exchange = arg;
+    struct http_server *teller = exchange->teller;
+
+    if (!exchange->released) {
+        exchange->released = true;
+        exchange->gone(exchange->gone_arg);
+        exchange_unref(exchange); /* the handler's */
+    }
+    exchange_unref(exchange); /* ours */
+    server_unref(teller);
+}
+
+static void on_over(void *arg, struct MHD_Connection *client, void **slot,
+                    enum MHD_RequestTerminationCode why)
+{
+    struct http_server *server = arg;
+    struct exchange *exchange = *slot;
+    (void)client;
+    (void)why;
+
+    if (exchange == NULL) {
+        return;
+    }
+    *slot = NULL;
+    watch_stop(exchange);
+    exchange->client = NULL;
+    give_patience(exchange, server->patience_ms); /* for the next request on the connection */
+    exchange->connection = NULL;
+    if (exchange->step == STREAMING) {
+        server->streams--;
+        if (!exchange->released) {
+            exchange->refs++;
+            exchange->teller = server;
+            server->refs++;
+            loop_defer(server->loop, tell_gone, exchange);
+        }
+    }
+    exchange_unref(exchange); /* libmicrohttpd's */
+}
+
+void http_stream_send(struct http_stream *stream, const void *bytes, size_t len)
+{
+    struct exchange *exchange = stream->exchange;
+
+    assert(exchange->step == STREAMING && !exchange->released);
+    if (exchange->cut || exchange->client == NULL) {
+        return; /* `gone` is on its way */
+    }
+    if (exchange->kept.len - exchange->taken + len > HTTP_SERVER_STREAM_KEPT) {
+        exchange->cut = true;
+        if (!exchange->suspended && exchange->connection != NULL) {
+            shutdown(exchange->connection->fd, SHUT_RDWR); /* it is blocked in a write */
+        }
+    } else {
+        if (exchange->taken >
+            0) { /* so that a reader who is always a little late costs no memory */
+            memmove(exchange->kept.data, exchange->kept.data + exchange->taken,
+                    exchange->kept.len - exchange->taken);
+            exchange->kept.len -= exchange->taken;
+            exchange->taken = 0;
+        }
+        strbuf_add(&exchange->kept, bytes, len);
+    }
+    resume(exchange);
+}
+
+void http_stream_end(struct http_stream *stream)
+{
+    struct exchange *exchange = stream->exchange;
+
+    assert(exchange->step == STREAMING && !exchange->released);
+    exchange->ended = exchange->released = true;
+    if (exchange->server != NULL) {
+        give_patience(exchange, 2 * exchange->server->patience_ms);
+        resume(exchange);
+    }
+    exchange_unref(exchange);
+}
+
+/* ---- answers ----------------------------------------------------------------------------- */
+
+void http_responder_header(struct http_responder *responder, const char *name, const char *value)
+{
+    struct exchange *exchange = responder->exchange;
+
+    assert(exchange->extra_count < ARRAY_LEN(exchange->extra));
+    exchange->extra[exchange->extra_count++] = (struct http_pair){str_dup(name), str_dup(value)};
+}
+
+static void add_headers(struct exchange *exchange, const char *type)
+{
+    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(exchange->response, "X-Content-Type-Options", "nosniff");
+    for (unsigned i = 0; i < exchange->extra_count; i++) {
+        MHD_add_response_header(exchange->response, exchange->extra[i].name,
+                                exchange->extra[i].value);
+    }
+}
+
+static bool is_heard(const struct exchange *exchange)
+{
+    return exchange->client != NULL && exchange->server != NULL && !exchange->server->stopping;
+}
+
+void http_respond(struct http_responder *responder, unsigned status, const char *type,
+                  struct strbuf *body)
+{
+    struct exchange *exchange = responder->exchange;
+    const size_t len = body != NULL ? body->len : 0;
+    char *bytes = body != NULL ? strbuf_take(body) : str_dup("");
+
+    assert(exchange->step == HANDLING);
+    if (is_heard(exchange)) {
+        exchange->response = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
+        exchange->status = status;
+        add_headers(exchange, type);
+        exchange->step = ANSWERED;
+        resume(exchange);
+    } else {
+        free(bytes);
+    }
+    exchange_unref(exchange);
+}
+
+struct http_stream *http_respond_stream(struct http_responder *responder, const char *type,
+                                        http_stream_gone_fn *gone, void *arg)
+{
+    struct exchange *exchange = responder->exchange;
+
+    assert(exchange->step == HANDLING);
+    if (!is_heard(exchange) || exchange->server->streams >= HTTP_SERVER_STREAMS) {
+        scoped(strbuf_done) struct strbuf body = {0};
+
+        strbuf_puts(&body, "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":"
+                           "503,\"detail\":\"too many event streams are open\"}");
+        http_respond(responder, 503, "application/problem+json", &body);
+        return NULL;
+    }
+    exchange->server->streams++;
+    exchange->gone = gone;
+    exchange->gone_arg = arg;
+    exchange->response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, on_stream_room, exchange, NULL);
+    exchange->status = 200;
+    add_headers(exchange, type);
+    exchange->step = STREAMING;
+    watch_start(exchange);
+    resume(exchange);
+    return &exchange->stream;
+}
+
+/* ---- request values ---------------------------------------------------------------------- */
+
+const char *http_request_arg(const struct http_request *request, const char *name)
+{
+    for (unsigned i = 0; i < request->arg_count; i++) {
+        if (strcmp(request->args[i].name, name) == 0) {
+            return request->args[i].value;
+        }
+    }
+    return NULL;
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+    for (unsigned i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0) {
+            return request->headers[i].value;
+        }
+    }
+    return NULL;
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+enum rc http_server_start(struct loop *loop, const struct http_server_options *options,
+                          struct http_server **ret_server, struct err *err)
+{
+    struct http_server *server = mem_new(struct http_server);
+    const union MHD_DaemonInfo *info;
+
+    *server = (struct http_server){
+        .loop = loop,
+        .handler = options->handler,
+        .arg = options->arg,
+        .patience_ms = options->patience_ms > 0 ? options->patience_ms : HTTP_SERVER_PATIENCE_MS};
+    server->mhd =
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+                         server, MHD_OPTION_LISTEN_SOCKET, options->fd, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)HTTP_SERVER_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)(server->patience_ms / 1000 + 1), MHD_OPTION_NOTIFY_COMPLETED,
+                         on_over, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+                         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    info = server->mhd != NULL ? MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (info == NULL || uv_poll_init(loop_uv(loop), &server->ready, info->epoll_fd) != 0) {
+        if (server->mhd != NULL) {
+            MHD_quiesce_daemon(server->mhd); /* the socket stays the caller's */
+            MHD_stop_daemon(server->mhd);
+        }
+        free(server);
+        return err_set(err, RC_IO, "libmicrohttpd did not start");
+    }
+    server->unlink_path = options->unlink_path != NULL ? str_dup(options->unlink_path) : NULL;
+    server->sweep = loop_timer_new(loop, sweep, server);
+    uv_timer_init(loop_uv(loop), &server->deadline);
+    server->ready.data = server->deadline.data = server;
+    server->refs = 2;
+    uv_poll_start(&server->ready, UV_READABLE, on_ready);
+    *ret_server = server;
+    return RC_OK;
+}
+
+static void on_server_closed(uv_handle_t *handle)
+{
+    server_unref(handle->data);
+}
+
+void http_server_stop(struct http_server *server, loop_fn *done, void *arg)
+{
+    server->stopping = true;
+    server->done = done;
+    server->done_arg = arg;
+    if (server->unlink_path != NULL) {
+        unlink(server->unlink_path);
+    }
+    const MHD_socket fd = MHD_quiesce_daemon(server->mhd);
+    if (fd != MHD_INVALID_SOCKET) {
+        close(fd);
+    }
+
+    /* libmicrohttpd does not stop while connections are suspended. */
+    for (struct exchange *exchange = server->exchanges; exchange != NULL;
+         exchange = exchange->next) {
+        exchange->ended = true;
+        resume(exchange);
+    }
+    run(server);
+    run(server); /* the first resumed, the second writes */
+    uv_poll_stop(&server->ready);
+    uv_timer_stop(&server->deadline);
+    MHD_stop_daemon(server->mhd);
+    for (struct exchange *exchange = server->exchanges; exchange != NULL;
+         exchange = exchange->next) {
+        exchange->server = NULL;
+    }
+    loop_timer_free(server->sweep);
+    uv_close((uv_handle_t *)&server->ready, on_server_closed);
+    uv_close((uv_handle_t *)&server->deadline, on_server_closed);
+}
