@@ -278,6 +278,7 @@ static enum rc parse_offsets(const char *text, struct arena *arena, struct catal
                              struct err *err)
 {
     unsigned count = *text != '\0';
+    const char *at = text;
     int16_t *offsets;
 
     for (const char *c = text; *c != '\0'; c++) {
@@ -293,10 +294,10 @@ static enum rc parse_offsets(const char *text, struct arena *arena, struct catal
     offsets = arena_alloc(arena, MAX_OF(count, 1) * sizeof(*offsets));
     for (unsigned i = 0; i < count; i++) {
         char item[8];
-        size_t len = strcspn(text, ":");
+        size_t len = strcspn(at, ":");
         int64_t value;
         if (len < sizeof(item)) {
-            memcpy(item, text, len);
+            memcpy(item, at, len);
         }
         item[MIN_OF(len, sizeof(item) - 1)] = '\0';
         if (len >= sizeof(item) || !str_to_i64(item, &value) || value < -OFFSET_MAX ||
@@ -304,7 +305,7 @@ static enum rc parse_offsets(const char *text, struct arena *arena, struct catal
             return refuse(err, text, "is not a list of minutes like -120:-115:...:120");
         }
         offsets[i] = (int16_t)value;
-        text += len + (text[len] == ':');
+        at += len + (at[len] == ':');
     }
     row->frame_count = count;
     row->minute_offsets = offsets;
