@@ -216,12 +216,14 @@ static int start(struct walk *walk, const char *prefix, const char *after)
     const char *slash = strrchr(prefix, '/');
     scoped(free) char *dir = str_dup_n(prefix, slash != NULL ? (size_t)(slash - prefix) : 0);
     scoped(free) char *name = str_dup_n(prefix, slash != NULL ? (size_t)(slash - prefix) + 1 : 0);
+    struct err unused;
 
     reset(list);
     free(list->prefix);
     list->prefix = str_dup(prefix);
-    if (file_path_hidden(prefix) || (strcmp(after, prefix) > 0 && !str_starts(after, prefix))) {
-        return 0;
+    if (file_path_hidden(prefix) || (slash != NULL && uri_check_parts(dir, &unused) != RC_OK) ||
+        (strcmp(after, prefix) > 0 && !str_starts(after, prefix))) {
+        return 0; /* no key can be there */
     }
 
     int fd = file_path_open(walk->root, dir, O_RDONLY | O_DIRECTORY);

@@ -18,6 +18,9 @@
 
 #define READ_CHUNK (8u << 20) /**< How often a read looks whether it was canceled. */
 
+/** A pipe must not hold us up, nor a terminal take us over, before we have seen what they are. */
+#define READ_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+
 /** The root as a descriptor, shared by the tasks that began with it. */
 struct file_root {
     int fd;
@@ -139,7 +142,7 @@ static int open_object(const struct store_op *op, int root, const char *key, int
         file_path_fail(err, RC_NOT_FOUND, key, "is hidden, so it is no object");
         return -1;
     }
-    fd = file_path_open(root, key, flags | O_NONBLOCK | O_NOCTTY);
+    fd = file_path_open(root, key, flags);
     if (fd < 0) {
         fail(op, errno == ENOTDIR ? ENOENT : errno, "read", key, err);
         return -1;
@@ -425,7 +428,7 @@ static enum rc get_from(struct store_op *op, int fd, const struct stat *before, 
 static enum rc run_get(struct store_op *op, struct err *err)
 {
     struct stat before;
-    int fd = open_object(op, op->root_fd, op->key, O_RDONLY, &before, err);
+    int fd = open_object(op, op->root_fd, op->key, READ_FLAGS, &before, err);
 
     if (fd < 0) {
         return err->rc;
@@ -517,7 +520,7 @@ static enum rc put_copy(struct store_op *op, int from, const char *from_name, st
 
 static enum rc run_put_file(struct store_op *op, struct err *err)
 {
-    int from = open(op->copy.path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int from = open(op->copy.path, READ_FLAGS | O_CLOEXEC);
     struct stat st;
 
     if (from < 0) {
@@ -543,7 +546,7 @@ static void put_file(struct store *base, const char *key, const char *path, stor
 static enum rc run_copy(struct store_op *op, struct err *err)
 {
     struct stat st;
-    int from = open_object(op, op->copy.from->fd, op->copy.from_key, O_RDONLY, &st, err);
+    int from = open_object(op, op->copy.from->fd, op->copy.from_key, READ_FLAGS, &st, err);
 
     return from < 0 ? err->rc : put_copy(op, from, op->copy.from_key, err);
 }
