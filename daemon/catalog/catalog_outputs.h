@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/catalog/catalog.h"
+#include "daemon/catalog/catalog_tables.h"
 
 struct catalog_output {
     const char *key;
@@ -25,9 +25,8 @@ enum rc catalog_output_add(struct db *db, int64_t source, uint64_t job,
 enum rc catalog_rows_load(struct db *db, int64_t source, const char *table, const char *csv,
                           size_t len, struct err *err);
 
-/** The columns of `frames` and `flashes`, for the data catalog: {"id", "string"}, …; NULL name at
- * the end. */
-struct catalog_column;
+/** The columns of `frames` and `flashes`, for the data catalog. */
 extern const struct catalog_column catalog_frames_columns[];
+extern const unsigned catalog_frames_column_count;
 extern const struct catalog_column catalog_flashes_columns[];
-extern const unsigned catalog_frames_column_count, catalog_flashes_column_count;
+extern const unsigned catalog_flashes_column_count;

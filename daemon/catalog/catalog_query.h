@@ -16,7 +16,7 @@
 #include "lib/base/str.h"
 
 #define CATALOG_QUERY_ROWS 10000
-#define CATALOG_QUERY_BYTES (64u << 20)
+#define CATALOG_QUERY_BYTES (16u << 20)
 
 enum catalog_format { CATALOG_JSON, CATALOG_CSV };
 
@@ -25,7 +25,6 @@ struct catalog_query {
     enum catalog_format format;
     uint64_t max_rows;  /**< 0: CATALOG_QUERY_ROWS. */
     uint64_t max_bytes; /**< Of output; 0: CATALOG_QUERY_BYTES. */
-    int64_t limit_ms;   /**< 0: the reader's own limit alone. */
 };
 
 struct catalog_query_result {
@@ -36,7 +35,7 @@ struct catalog_query_result {
 
 /** Append {"columns":[…],"types":[…],"rows":[[…]],"truncated":bool}, or CSV with a header, to
  * `out`. Blobs are hex text. RC_INVALID with SQLite's words for SQL that is wrong, for several
- * statements, for writes, for nothing; RC_TIMEOUT "query took longer than …". `out` is untouched
- * then. */
+ * statements, for writes, for nothing; RC_TIMEOUT when the reader's limit ends it; RC_LIMIT for a
+ * value that is too long. `out` is untouched then. */
 enum rc catalog_query_run(struct db *db, const struct catalog_query *query, struct strbuf *out,
                           struct catalog_query_result *ret_result, struct err *err);

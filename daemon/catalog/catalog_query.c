@@ -1,0 +1,367 @@
+/** @file
+ * People's SQL: compiled under an authorizer, stepped within limits, written as JSON or CSV.
+ */
+#include "daemon/catalog/catalog_query.h"
+
+#include <math.h>
+#include <strings.h>
+
+#include "daemon/catalog/catalog_p.h"
+#include "lib/base/mem.h"
+
+/** Bounds of what one statement may be and make, so that no text or value eats the daemon. */
+static const struct {
+    int id, value;
+} limits[] = {
+    {SQLITE_LIMIT_LENGTH, 16 << 20},          {SQLITE_LIMIT_SQL_LENGTH, 256 << 10},
+    {SQLITE_LIMIT_EXPR_DEPTH, 200},           {SQLITE_LIMIT_COMPOUND_SELECT, 100},
+    {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000},
+};
+
+/** What the authorizer refused, for the message. */
+struct refusal {
+    int action;
+    char what[64];
+};
+
+static bool is_harmless_pragma(const char *name)
+{
+    static const char *const harmless[] = {"table_info", "table_xinfo", "table_list",
+                                           "index_list", "index_info",  "function_list"};
+
+    for (unsigned i = 0; i < ARRAY_LEN(harmless); i++) {
+        if (name != NULL && strcasecmp(name, harmless[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_dangerous_function(const char *name)
+{
+    static const char *const dangerous[] = {"load_extension", "writefile", "readfile",  "edit",
+                                            "fts3_tokenizer", "zeroblob",  "randomblob"};
+
+    for (unsigned i = 0; i < ARRAY_LEN(dangerous); i++) {
+        if (name != NULL && strcasecmp(name, dangerous[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int authorize(void *arg, int action, const char *first, const char *second,
+                     const char *database, const char *trigger)
+{
+    struct refusal *refusal = arg;
+    const char *what = first;
+
+    (void)database, (void)trigger;
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE:
+        return SQLITE_OK;
+
+    case SQLITE_FUNCTION:
+        if (!is_dangerous_function(second)) {
+            return SQLITE_OK;
+        }
+        what = second;
+        break;
+
+    case SQLITE_PRAGMA:
+        if (is_harmless_pragma(first)) {
+            return SQLITE_OK;
+        }
+        break;
+
+    default:
+        break;
+    }
+    if (refusal->action == 0) {
+        refusal->action = action;
+        snprintf(refusal->what, sizeof(refusal->what), "%s", what != NULL ? what : "");
+    }
+    return SQLITE_DENY;
+}
+
+static enum rc refused(const struct refusal *refusal, struct err *err)
+{
+    switch (refusal->action) {
+    case SQLITE_FUNCTION:
+        return err_set(err, RC_INVALID, "function '%s' is not allowed in a query", refusal->what);
+    case SQLITE_PRAGMA:
+        return err_set(err, RC_INVALID, "pragma '%s' is not allowed in a query", refusal->what);
+    case SQLITE_ATTACH:
+    case SQLITE_DETACH:
+        return err_set(err, RC_INVALID, "a query cannot attach or detach databases");
+    case SQLITE_TRANSACTION:
+    case SQLITE_SAVEPOINT:
+        return err_set(err, RC_INVALID, "a query cannot begin or end transactions");
+    default:
+        return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+    }
+}
+
+static enum rc sql_error(struct db *db, int code, struct err *err)
+{
+    const char *message = sqlite3_errmsg(db_handle(db));
+
+    switch (code & 0xff) {
+    case SQLITE_ERROR:
+        return err_set(err, RC_INVALID, "%s%s", message,
+                       str_starts(message, "no such table")
+                           ? "; 'SELECT \"database\", name FROM tables' lists what there is"
+                           : "");
+    case SQLITE_TOOBIG:
+        return err_set(err, RC_LIMIT, "the statement, or a value in it, is too long");
+    case SQLITE_READONLY:
+    case SQLITE_AUTH:
+        return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+    default:
+        return db_error(db, code, "query", err);
+    }
+}
+
+/** Skip blanks, comments and semicolons; what is left would be a second statement. */
+static bool is_blank(const char *sql)
+{
+    while (*sql != '\0') {
+        if (strchr(" \t\r\n\f;", *sql) != NULL) {
+            sql++;
+        } else if (str_starts(sql, "--")) {
+            sql += strcspn(sql, "\n");
+        } else if (str_starts(sql, "/*")) {
+            const char *end = strstr(sql + 2, "*/");
+
+            sql = end != NULL ? end + 2 : sql + strlen(sql);
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum rc compile(struct db *db, const char *sql, sqlite3_stmt **ret_stmt, struct err *err)
+{
+    scoped(catalog_finalize) sqlite3_stmt *stmt = NULL;
+    struct refusal refusal = {0};
+    const char *rest = NULL;
+    int code;
+
+    if (is_blank(sql)) {
+        return err_set(err, RC_INVALID, "there is no SQL statement in the query");
+    }
+    sqlite3_set_authorizer(db_handle(db), authorize, &refusal);
+    code = sqlite3_prepare_v2(db_handle(db), sql, -1, &stmt, &rest);
+    sqlite3_set_authorizer(db_handle(db), NULL, NULL);
+    if (refusal.action != 0) {
+        return refused(&refusal, err);
+    }
+    if (code != SQLITE_OK) {
+        return sql_error(db, code, err);
+    }
+    if (stmt == NULL || !is_blank(rest)) {
+        return err_set(err, RC_INVALID, "one statement at a time: there is more after the first");
+    }
+    if (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0) {
+        return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+    }
+    if (sqlite3_bind_parameter_count(stmt) > 0) {
+        return err_set(err, RC_INVALID, "a query takes no parameters: write values into it");
+    }
+    *ret_stmt = TAKE(stmt);
+    return RC_OK;
+}
+
+/* ---- cells ---------------------------------------------------------------------------------- */
+
+static void add_hex(sqlite3_stmt *stmt, int column, struct strbuf *out)
+{
+    const unsigned char *bytes = sqlite3_column_blob(stmt, column);
+    int len = sqlite3_column_bytes(stmt, column);
+
+    for (int i = 0; i < len; i++) {
+        strbuf_printf(out, "%02x", bytes[i]);
+    }
+}
+
+static void add_json_cell(sqlite3_stmt *stmt, int column, struct strbuf *out)
+{
+    double real;
+
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER:
+        strbuf_printf(out, "%lld", (long long)sqlite3_column_int64(stmt, column));
+        return;
+    case SQLITE_FLOAT:
+        real = sqlite3_column_double(stmt, column);
+        if (isfinite(real)) {
+            strbuf_double(out, real);
+        } else { /* JSON has no infinity */
+            strbuf_puts(out, "null");
+        }
+        return;
+    case SQLITE_TEXT:
+        strbuf_json(out, (const char *)sqlite3_column_text(stmt, column));
+        return;
+    case SQLITE_BLOB:
+        strbuf_putc(out, '"');
+        add_hex(stmt, column, out);
+        strbuf_putc(out, '"');
+        return;
+    default:
+        strbuf_puts(out, "null");
+    }
+}
+
+static void add_csv_cell(sqlite3_stmt *stmt, int column, struct strbuf *out)
+{
+    const char *text;
+
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER:
+        strbuf_printf(out, "%lld", (long long)sqlite3_column_int64(stmt, column));
+        return;
+    case SQLITE_FLOAT:
+        strbuf_double(out, sqlite3_column_double(stmt, column));
+        return;
+    case SQLITE_TEXT:
+        text = (const char *)sqlite3_column_text(stmt, column);
+        strbuf_csv(out, text, (size_t)sqlite3_column_bytes(stmt, column));
+        return;
+    case SQLITE_BLOB:
+        add_hex(stmt, column, out);
+        return;
+    default:
+        return;
+    }
+}
+
+/** By the declaration, or, for an expression, by the first row. */
+static const char *column_type(sqlite3_stmt *stmt, int column, bool has_row)
+{
+    enum catalog_type type = catalog_type_declared(sqlite3_column_decltype(stmt, column));
+
+    if (type == CATALOG_TYPE_NONE && has_row) {
+        int found = sqlite3_column_type(stmt, column);
+
+        type = found == SQLITE_INTEGER ? CATALOG_TYPE_BIGINT
+               : found == SQLITE_FLOAT ? CATALOG_TYPE_DOUBLE
+                                       : CATALOG_TYPE_STRING;
+    }
+    return catalog_type_name(type);
+}
+
+static void add_head(sqlite3_stmt *stmt, enum catalog_format format, bool has_row,
+                     struct strbuf *out)
+{
+    int count = sqlite3_column_count(stmt);
+
+    strbuf_puts(out, format == CATALOG_JSON ? "{\"columns\":[" : "");
+    for (int i = 0; i < count; i++) {
+        const char *name = sqlite3_column_name(stmt, i);
+
+        strbuf_puts(out, i > 0 ? "," : "");
+        if (format == CATALOG_JSON) {
+            strbuf_json(out, name);
+        } else {
+            strbuf_csv(out, name, strlen(name));
+        }
+    }
+    if (format == CATALOG_CSV) {
+        strbuf_putc(out, '\n');
+        return;
+    }
+    strbuf_puts(out, "],\"types\":[");
+    for (int i = 0; i < count; i++) {
+        strbuf_printf(out, "%s\"%s\"", i > 0 ? "," : "", column_type(stmt, i, has_row));
+    }
+    strbuf_puts(out, "],\"rows\":[");
+}
+
+static void add_row(sqlite3_stmt *stmt, enum catalog_format format, bool first, struct strbuf *out)
+{
+    int count = sqlite3_column_count(stmt);
+
+    if (format == CATALOG_JSON) {
+        strbuf_puts(out, first ? "[" : ",[");
+    }
+    for (int i = 0; i < count; i++) {
+        strbuf_puts(out, i > 0 ? "," : "");
+        if (format == CATALOG_JSON) {
+            add_json_cell(stmt, i, out);
+        } else {
+            add_csv_cell(stmt, i, out);
+        }
+    }
+    strbuf_puts(out, format == CATALOG_JSON ? "]" : "\n");
+}
+
+static enum rc collect(struct db *db, sqlite3_stmt *stmt, const struct catalog_query *query,
+                       struct strbuf *out, struct catalog_query_result *result, struct err *err)
+{
+    uint64_t max_rows = query->max_rows > 0 ? query->max_rows : CATALOG_QUERY_ROWS;
+    uint64_t max_bytes = out->len + (query->max_bytes > 0 ? query->max_bytes : CATALOG_QUERY_BYTES);
+    int code = sqlite3_step(stmt);
+
+    if (code == SQLITE_ROW || code == SQLITE_DONE) {
+        add_head(stmt, query->format, code == SQLITE_ROW, out);
+    }
+    while (code == SQLITE_ROW) {
+        if (result->rows == max_rows || out->len > max_bytes) {
+            result->truncated = true;
+            break;
+        }
+        add_row(stmt, query->format, result->rows == 0, out);
+        result->rows++;
+        code = sqlite3_step(stmt);
+    }
+    if (code != SQLITE_ROW && code != SQLITE_DONE) {
+        return sql_error(db, code, err);
+    }
+    if (query->format == CATALOG_JSON) {
+        strbuf_printf(out, "],\"truncated\":%s}", result->truncated ? "true" : "false");
+    }
+    return RC_OK;
+}
+
+static enum rc run_limited(struct db *db, const struct catalog_query *query, struct strbuf *out,
+                           struct catalog_query_result *ret_result, struct err *err)
+{
+    scoped(catalog_finalize) sqlite3_stmt *stmt = NULL;
+    struct catalog_query_result result = {0};
+    const size_t before = out->len;
+
+    if (compile(db, query->sql, &stmt, err) != RC_OK) {
+        return err->rc;
+    }
+    result.columns = (unsigned)sqlite3_column_count(stmt);
+    if (collect(db, stmt, query, out, &result, err) != RC_OK) {
+        out->len = before;
+        if (out->data != NULL) {
+            out->data[before] = '\0';
+        }
+        return err->rc;
+    }
+    *ret_result = result;
+    return RC_OK;
+}
+
+enum rc catalog_query_run(struct db *db, const struct catalog_query *query, struct strbuf *out,
+                          struct catalog_query_result *ret_result, struct err *err)
+{
+    int before[ARRAY_LEN(limits)];
+    enum rc rc;
+
+    /* The connection serves our own reads too, which may be longer. */
+    for (unsigned i = 0; i < ARRAY_LEN(limits); i++) {
+        before[i] = sqlite3_limit(db_handle(db), limits[i].id, limits[i].value);
+    }
+    rc = run_limited(db, query, out, ret_result, err);
+    for (unsigned i = 0; i < ARRAY_LEN(limits); i++) {
+        sqlite3_limit(db_handle(db), limits[i].id, before[i]);
+    }
+    return rc;
+}
