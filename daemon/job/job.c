@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/job/job_p.h"
 #include "lib/base/mem.h"
@@ -89,6 +90,31 @@ int64_t job_backoff_ms(unsigned failures, int64_t base_ms, int64_t cap_ms, uint6
     }
     most_ms = MIN_OF(most_ms, cap_ms);
     return most_ms <= 0 ? 0 : (int64_t)(random % ((uint64_t)most_ms + 1));
+}
+
+static bool ends_in(const char *key, const char *suffix)
+{
+    const size_t key_len = strlen(key), len = strlen(suffix);
+
+    return key_len >= len && strcasecmp(key + key_len - len, suffix) == 0;
+}
+
+int64_t job_order_ms(const char *key, uint64_t size, enum job_action action, int64_t sighted_ms)
+{
+    enum { AHEAD_MS = 600000, A_DOUBLING_MS = 5000 };
+    int64_t penalty_ms = 0;
+
+    if (action == JOB_RETIRE) {
+        return sighted_ms;
+    }
+    /* HDF5 files wait for the rows of catalogs, so those, and what may be one, go first. */
+    if (ends_in(key, ".csv") || ends_in(key, ".csv.gz")) {
+        penalty_ms = -AHEAD_MS;
+    }
+    for (uint64_t mib = size >> 20; mib > 0; mib >>= 1) {
+        penalty_ms += A_DOUBLING_MS;
+    }
+    return sighted_ms + penalty_ms;
 }
 
 /** One load; a worker of the read lane has it meanwhile. */

@@ -42,7 +42,8 @@ struct job {
     char rows_digest[65]; /**< job_digest.h; "" before an extraction. */
     struct arena *arena;
     struct job_store *store;
-    void *work; /**< The running stage's own; NULL at rest. */
+    uint64_t generation; /**< Of the catalog when its extraction began (queue); 0: not known. */
+    void *work;          /**< The running stage's own; NULL at rest. */
 };
 
 /** Beside the move itself: why, for how long, and what else belongs in the same transaction. */

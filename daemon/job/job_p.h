@@ -76,4 +76,9 @@ void job_store_crash_at(struct job_store *store);
 void job_store_counted(struct job_store *store, enum job_state from, enum job_state to);
 #define JOB_NO_STATE JOB_STATE_COUNT /* `from` of a job that was just made */
 
+/** Files below it may use the slot that is kept for small ones. */
+#define JOB_BIG_BYTES ((uint64_t)64 << 20)
+/** A job's place in the line (job_queue.h). Pure. */
+int64_t job_order_ms(const char *key, uint64_t size, enum job_action action, int64_t sighted_ms);
+
 const char *job_action_name(enum job_action action);

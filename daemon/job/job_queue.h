@@ -11,8 +11,10 @@
 #pragma once
 
 #include "daemon/job/job.h"
+#include "lib/run/loop.h"
 
 struct job_queue;
+struct services;
 
 struct job_queue *job_queue_new(struct services *services, const struct job_stage *const *stages);
 /** Requires: job_queue_stop() has completed. */
@@ -25,9 +27,10 @@ void job_queue_poke(struct job_queue *queue);
 /** No new stage starts; what runs goes on. */
 void job_queue_pause(struct job_queue *queue, bool paused);
 bool job_queue_paused(const struct job_queue *queue);
-/** Stop every stage (STOPPED) and report when nothing works any more. */
+/** Stop every stage (STOPPED) and report when nothing works any more; final. */
 void job_queue_stop(struct job_queue *queue, loop_fn *done, void *arg);
-/** Nothing queued, working or backing off (WAITING does not count). */
+/** Nothing queued, working or backing off (WAITING does not count), and nothing being compared with
+ * a changed catalog. */
 bool job_queue_idle(const struct job_queue *queue);
 unsigned job_queue_working(const struct job_queue *queue);
 

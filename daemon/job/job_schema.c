@@ -23,8 +23,9 @@ const char *const job_schema_steps[] = {
     "  doubt_etag TEXT,"
     "  UNIQUE(bucket, key));"
 
-    /* `order_ms`: place in the line (job_queue.h). `big`: the small-files slot is not for it. `tbl`:
-     * its table of the data catalog. `reason` and `class` are the last move's. */
+    /* `order_ms`: place in the line (job_queue.h). `big`: the small-files slot is not for it.
+     * `overtaken`: to be superseded as soon as it rests. `tbl`: its table of the data catalog.
+     * `reason` and `class` are the last move's. */
     "CREATE TABLE jobs("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
     "  object INTEGER NOT NULL REFERENCES objects(id),"
@@ -36,11 +37,13 @@ const char *const job_schema_steps[] = {
     "  sighted_ms INTEGER NOT NULL, entered_ms INTEGER NOT NULL,"
     "  order_ms INTEGER NOT NULL, big INTEGER NOT NULL, retry_at_ms INTEGER,"
     "  kind TEXT NOT NULL DEFAULT '', tbl TEXT NOT NULL DEFAULT '',"
-    "  rows_digest TEXT NOT NULL DEFAULT '',"
+    "  rows_digest TEXT NOT NULL DEFAULT '', overtaken INTEGER NOT NULL DEFAULT 0,"
     "  reason TEXT NOT NULL DEFAULT '', class TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX jobs_in_line ON jobs(state, big, order_ms, id);"
     "CREATE INDEX jobs_entered ON jobs(state, entered_ms);"
     "CREATE INDEX jobs_of_object ON jobs(object, id);"
+    "CREATE INDEX jobs_of_catalog ON jobs(id) WHERE kind IN ('hdf5', 'catalog');"
+    "CREATE INDEX jobs_overtaken ON jobs(id) WHERE overtaken = 1;"
     "CREATE INDEX jobs_backing_off ON jobs(retry_at_ms) WHERE state = 'BACKOFF';"
 
     /* Every move. The first of a job has from_state '' and event 'SIGHTED'. `actor`: daemon, boot or

@@ -142,7 +142,37 @@ static enum rc recover_all(struct db *db, struct job_store *store, struct err *e
     }
 }
 
-/** Every -ING falls back; all of them in one transaction. */
+/** A newer version was sighted while these were at work, and the daemon ended before they had. */
+static enum rc supersede_all(struct db *db, struct job_store *store, struct err *err)
+{
+    for (;;) {
+        scoped(job_free) struct job *job = NULL;
+        struct job_moved moved;
+        struct db_stmt *q = db_prepare(db,
+                                       "SELECT " JOB_COLUMNS " FROM jobs WHERE overtaken = 1"
+                                       " AND state IN ('QUEUED', 'CRAWLED', 'WAITING',"
+                                       " 'EXTRACTED', 'BACKOFF', 'QUARANTINED') LIMIT 1",
+                                       err);
+
+        if (q == NULL) {
+            return err->rc;
+        }
+        if (!db_step(q, err)) {
+            return db_failed(q) ? err->rc : RC_OK;
+        }
+        const enum rc rc = job_from_row(q, store, &job, err);
+
+        db_reset(q);
+        if (rc != RC_OK || job_record_overtaken(db, job, "a newer version was sighted",
+                                                now_wall_ms(), &moved, err) != RC_OK) {
+            return err->rc;
+        }
+        log_info(LOG_JOB, "job=%" PRIu64 " %s -> SUPERSEDED on=OVERTAKEN key='%s'", job->id,
+                 job_state_name(job->state), job->object.key);
+    }
+}
+
+/** Every -ING falls back, and what was overtaken goes; all of them in one transaction. */
 static enum rc recover(struct db *db, struct job_store *store, struct err *err)
 {
     struct err ignored;
@@ -150,7 +180,7 @@ static enum rc recover(struct db *db, struct job_store *store, struct err *err)
     if (db_exec(db, "BEGIN IMMEDIATE", err) != RC_OK) {
         return err->rc;
     }
-    if (recover_all(db, store, err) != RC_OK) {
+    if (recover_all(db, store, err) != RC_OK || supersede_all(db, store, err) != RC_OK) {
         (void)db_exec(db, "ROLLBACK", &ignored);
         return err->rc;
     }
