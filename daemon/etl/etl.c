@@ -70,7 +70,7 @@ static void on_looked_up(const struct err *err, void *arg)
             on_step_done(&why, etl);
             return;
         }
-        if (etl->outcome != JOB_EV_FINISHED) {
+        if (etl->outcome == JOB_EV_HELD) {
             etl->step = END;
             etl_run(etl);
             return;
@@ -94,7 +94,21 @@ static void on_manifest(struct job_manifest *found, const struct err *err, void 
     struct etl *etl = arg;
     scoped(job_manifest_free) struct job_manifest *manifest = found;
 
-    if (err != NULL && err->rc == RC_CORRUPT) {
+    if (etl->outcome == JOB_EV_EXCLUDED) {
+        if (err != NULL || found == NULL || found->output_count == 0) {
+            etl->step = END;
+            if (err != NULL && err->rc != RC_CORRUPT) {
+                etl->err = *err;
+            }
+            etl_run(etl);
+            return;
+        }
+        /* An earlier selection wanted some of it: what it made goes, by publishing none of it. */
+        etl_note(etl, "nothing of it is selected any more");
+        etl->outcome = JOB_EV_FINISHED;
+        etl->reason[0] = '\0';
+        etl->part = &etl_nothing;
+    } else if (err != NULL && err->rc == RC_CORRUPT) {
         /* A manifest that nobody can read vouches for nothing; what it listed cannot be known. */
         log_warn(LOG_ETL, "%s: it will be replaced", err->text);
     } else if (err != NULL || found == NULL || found->retired || manifest_is_ours(etl, found)) {
