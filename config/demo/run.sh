@@ -74,7 +74,7 @@ if [ -n "$raw" ]; then
     echo "your own, read where it is: $raw"
 else
     sample=$build/demo-sample
-    if [ ! -e "$sample/complete" ] || [ "$build/config/demo/make_raw" -nt "$sample/complete" ]; then
+    if [ ! -e "$sample/complete" ] || [ -n "$(find "$build/config/demo/make_raw" -newer "$sample/complete")" ]; then
         rm -rf "$sample"
         "$build/config/demo/make_raw" "$sample"
         touch "$sample/complete"
@@ -99,6 +99,7 @@ EOF
 step "sevird"
 "$build/daemon/sevird" --config "$keep/sevird.json" 2>"$keep/sevird.log" &
 daemon=$!
+# shellcheck disable=SC2317  # called by the trap
 finish() {
     kill -TERM "$daemon" 2>/dev/null || true
     wait "$daemon" 2>/dev/null || true

@@ -12,6 +12,7 @@
 #include "daemon/conf/conf.h"
 #include "lib/base/digest.h"
 #include "lib/base/str.h"
+#include "lib/data/planes.h"
 #include "lib/sevir/catalog_row.h"
 
 struct event_input {
