@@ -3,8 +3,9 @@
  *
  * A call starts one helper process on a socket pair, answers its requests for bytes from the store
  * (pinned to the object's etag), and ends with a layout, with rows, or with an error. A helper that
- * dies, talks nonsense, asks too much or passes its deadline is killed; the error says how it ended:
- * RC_CRASHED "helper killed by signal 11 (SIGSEGV)", RC_TIMEOUT, RC_CORRUPT with libhdf5's words.
+ * dies, talks nonsense, asks too much or passes its deadline is killed; the error says how it
+ * ended: RC_CRASHED "helper killed by signal 11 (SIGSEGV)", RC_TIMEOUT, RC_CORRUPT with libhdf5's
+ * words.
  *
  * Thread:     the loop's.
  * Completion: `done` later, exactly once. h5_cancel() asks; `done` then says RC_CANCELED.
@@ -21,10 +22,10 @@ struct h5_helper;
 struct h5_call;
 
 struct h5_options {
-    const char *program;     /**< Path of sevird-h5probe; NULL: beside us, or the libexec directory. */
-    unsigned parallel;       /**< Helpers at once; more wait in line. */
-    int64_t deadline_ms;     /**< For a layout; rows get as much a call. */
-    uint64_t memory_bytes;   /**< RLIMIT_AS of the helper. */
+    const char *program; /**< Path of sevird-h5probe; NULL: beside us, or the libexec directory. */
+    unsigned parallel;   /**< Helpers at once; more wait in line. */
+    int64_t deadline_ms; /**< For a layout; rows get as much a call. */
+    uint64_t memory_bytes; /**< RLIMIT_AS of the helper. */
 };
 
 /** The object to read, as a sighting or a head told. */

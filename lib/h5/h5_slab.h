@@ -2,7 +2,8 @@
  * Rows of a dataset from a store to memory: plan, fetch by ranges, decode; or, where workers cannot
  * decode, by the helper. One way in for extraction, `subset` and `render`.
  *
- *     h5_slab_open() -> budget for h5_slab_bytes() -> h5_slab_fetch() -> on a worker: h5_slab_decode()
+ *     h5_slab_open() -> budget for h5_slab_bytes() -> h5_slab_fetch() -> on a worker:
+ * h5_slab_decode()
  *
  * Thread:     the loop's, but for h5_slab_decode(), which runs on a worker that owns the slab then.
  * Completion: `done` later, exactly once.

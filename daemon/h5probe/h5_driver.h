@@ -1,0 +1,28 @@
+/** @file
+ * A read-only libhdf5 file driver (API 1.10) whose file is the daemon: bytes come over the socket
+ * pair, in blocks that a small cache keeps.
+ *
+ * It can also record instead of read: while recording, a read of raw data only notes where it would
+ * have gone. H5Dread_chunk() then tells a chunk's address and size for the price of an index
+ * lookup; H5Dget_chunk_info() of 1.10 walks the whole index for each chunk.
+ */
+#pragma once
+
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/rc.h"
+
+/** Before the jail: libhdf5 starts, without plugins and without printing. */
+enum rc h5_driver_start(struct err *err);
+/** Open the one file there is, of `size` bytes. A second open, as external links and virtual
+ * datasets attempt, fails. The caller closes, or ends. */
+enum rc h5_driver_open(uint64_t size, hid_t *ret_file, struct err *err);
+
+void h5_driver_record(bool on);
+/** The only raw read since the last call; false when there was none or more than one. */
+bool h5_driver_recorded(uint64_t *ret_address, uint64_t *ret_size);
+
+/** Turn libhdf5's error stack into an error, "what we did: what it says: why", and clear it. */
+enum rc h5_driver_err(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

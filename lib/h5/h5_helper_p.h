@@ -1,0 +1,61 @@
+/** @file
+ * What h5_helper (calls and their line) and h5_talk (one conversation) share.
+ */
+#pragma once
+
+#include "lib/h5/h5_child.h"
+#include "lib/h5/h5_helper.h"
+#include "lib/h5/h5_wire.h"
+
+struct h5_helper {
+    struct loop *loop;
+    char *program;
+    unsigned parallel, running;
+    int64_t deadline_ms;
+    uint64_t memory_bytes;
+    uint64_t bytes;                /**< Asked of stores so far. */
+    struct h5_call *first, **last; /**< In line. */
+};
+
+struct h5_call {
+    struct h5_helper *helper;
+    struct h5_call *next;
+    enum { H5_CALL_QUEUED, H5_CALL_RUNNING } state;
+
+    /* What was asked */
+    enum h5_wire_kind kind;
+    struct store *store;
+    char *key, *etag, *dataset; /**< `etag` may be NULL. */
+    uint64_t size, first_row, row_count;
+    uint8_t *out;
+    size_t out_len;
+    h5_layout_fn *layout_done;
+    h5_rows_fn *rows_done;
+    void *arg;
+
+    /* The conversation */
+    struct h5_child child;
+    bool child_open;
+    struct loop_timer *deadline;
+    struct h5_wire_head head;  /**< The helper's latest. */
+    struct store_op *fetching; /**< NULL unless the store has our buffer. */
+    bool fetch_busy;
+    char *reply; /**< What is being sent: a head and its bytes. */
+    size_t reply_room;
+    uint64_t asked_bytes, asked_count;
+    char *body;      /**< Of an error or a layout. */
+    size_t rows_len; /**< Of `out`, filled. */
+    bool in_rows;    /**< The next bytes belong to `out`. */
+
+    /* How it ends; the first to decide wins */
+    bool decided;
+    struct err err; /**< rc RC_OK on success. */
+    struct layout *layout;
+};
+
+/** Start the helper and the conversation. However it goes, h5_talk_ended() comes later. */
+void h5_talk_start(struct h5_call *call);
+/** Decide how the call ends, unless that is decided. `err` NULL for success. */
+void h5_talk_decide(struct h5_call *call, const struct err *err);
+/** Implemented by h5_helper: decided, and nothing of the conversation is left. */
+void h5_talk_ended(struct h5_call *call);

@@ -1,0 +1,302 @@
+/** @file
+ * Rows of a dataset from a store to memory.
+ *
+ * Ranges are cut into pieces so that several connections share a large one; pieces are numbered
+ * through all ranges and go out in that order, a few at a time. Where the plan is refused as
+ * unsupported, the helper decodes straight into the rows.
+ */
+#include "lib/h5/h5_slab.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/h5/h5_helper_p.h"
+
+#define PIECE_BYTES (4ull << 20)
+#define IN_FLIGHT 8
+/** Fetching this much too much is cheaper than one more request. */
+#define MAX_GAP 65536
+
+struct piece {
+    struct h5_slab *slab;
+    struct store_op *op; /**< NULL: free. */
+    bool busy;
+};
+
+struct h5_slab {
+    struct h5_helper *helper;
+    struct h5_object object;
+    const struct layout_dataset *dataset;
+    uint64_t first, count;
+    uint64_t rows_bytes;
+    struct slab_plan *plan; /**< NULL: the helper decodes. */
+    uint8_t *fetched, *rows;
+
+    /* While fetching */
+    store_done_fn *done;
+    void *arg;
+    struct piece pieces[IN_FLIGHT];
+    unsigned in_flight;
+    size_t next_range;
+    uint64_t next_at; /**< Within that range. */
+    struct h5_call *call;
+    struct err err; /**< The first failure; rc RC_OK while there is none. */
+};
+
+static enum rc plan_indirect(struct h5_slab *slab, const struct err *why, struct err *err)
+{
+    const struct layout_dataset *dataset = slab->dataset;
+
+    if (slab->dataset->storage == LAYOUT_VIRTUAL || dataset->dtype.class_ == LAYOUT_OTHER) {
+        *err = *why;
+        return err->rc;
+    }
+    if (dataset->rank == 0 || slab->count > dataset->dims[0] ||
+        slab->first > dataset->dims[0] - slab->count) {
+        return err_set(err, RC_INVALID, "dataset '%.80s' has no such rows", dataset->name);
+    }
+    if (__builtin_mul_overflow(layout_row_bytes(dataset), slab->count, &slab->rows_bytes)) {
+        return err_set(err, RC_INVALID, "dataset '%.80s': rows too large", dataset->name);
+    }
+    return RC_OK;
+}
+
+enum rc h5_slab_open(struct h5_helper *helper, const struct h5_object *object,
+                     const struct layout *layout, const struct layout_dataset *dataset,
+                     uint64_t first, uint64_t count, struct h5_slab **ret_slab, struct err *err)
+{
+    scoped(h5_slab_free) struct h5_slab *slab = mem_new(struct h5_slab);
+    struct err why;
+    enum rc rc;
+
+    slab->helper = helper;
+    slab->object = *object;
+    slab->dataset = dataset;
+    slab->first = first;
+    slab->count = count;
+    rc = slab_plan(dataset, layout->file_size, first, count, MAX_GAP, &slab->plan, &why);
+    if (rc == RC_OK) {
+        slab->rows_bytes = slab->plan->decoded_bytes;
+    } else if (rc == RC_UNSUPPORTED) {
+        rc = plan_indirect(slab, &why, err);
+    } else {
+        *err = why;
+    }
+    if (rc != RC_OK) {
+        return rc;
+    }
+    *ret_slab = TAKE(slab);
+    return RC_OK;
+}
+
+void h5_slab_free(struct h5_slab *slab)
+{
+    if (slab == NULL) {
+        return;
+    }
+    assert(slab->in_flight == 0 && slab->call == NULL);
+    slab_plan_free(slab->plan);
+    free(slab->fetched);
+    free(slab->rows);
+    free(slab);
+}
+
+static bool is_verbatim(const struct h5_slab *slab)
+{
+    return slab->plan != NULL && slab_is_verbatim(slab->plan);
+}
+
+uint64_t h5_slab_bytes(const struct h5_slab *slab)
+{
+    uint64_t bytes = slab->rows_bytes;
+
+    if (slab->plan != NULL && !is_verbatim(slab) &&
+        (__builtin_add_overflow(bytes, slab->plan->fetch_bytes, &bytes) ||
+         __builtin_add_overflow(bytes, slab->plan->scratch_bytes, &bytes))) {
+        return UINT64_MAX;
+    }
+    return bytes;
+}
+
+uint64_t h5_slab_fetch_bytes(const struct h5_slab *slab)
+{
+    return slab->plan != NULL ? slab->plan->fetch_bytes : slab->rows_bytes;
+}
+
+uint64_t h5_slab_needed_bytes(const struct h5_slab *slab)
+{
+    return slab->plan != NULL ? slab->plan->needed_bytes : slab->rows_bytes;
+}
+
+/** Nothing is in flight and nothing will be: tell, once. */
+static void finish(struct h5_slab *slab)
+{
+    store_done_fn *done = TAKE(slab->done);
+    const struct err err = slab->err; /* `done` may free the slab */
+
+    if (err.rc != RC_OK) {
+        free(TAKE(slab->fetched));
+        free(TAKE(slab->rows));
+    }
+    done(err.rc != RC_OK ? &err : NULL, slab->arg);
+}
+
+static void on_rows(const struct err *err, void *arg)
+{
+    struct h5_slab *slab = arg;
+
+    slab->call = NULL;
+    if (err != NULL && slab->err.rc == RC_OK) {
+        slab->err = *err;
+    }
+    finish(slab);
+}
+
+static bool more_pieces(const struct h5_slab *slab)
+{
+    return slab->err.rc == RC_OK && slab->next_range < slab->plan->range_count;
+}
+
+static void on_piece(const struct err *err, void *arg);
+
+static void start_pieces(struct h5_slab *slab)
+{
+    for (unsigned i = 0; i < IN_FLIGHT && more_pieces(slab); i++) {
+        struct piece *piece = &slab->pieces[i];
+        const struct slab_range *range = &slab->plan->ranges[slab->next_range];
+        const uint64_t at = slab->next_at;
+        const size_t len = (size_t)MIN_OF(PIECE_BYTES, range->len - at);
+
+        if (piece->busy) {
+            continue;
+        }
+        slab->next_at += len;
+        if (slab->next_at == range->len) {
+            slab->next_range++;
+            slab->next_at = 0;
+        }
+        slab->in_flight++;
+        piece->busy = true;
+        piece->slab = slab;
+        piece->op =
+            store_get(slab->object.store, slab->object.key, slab->object.etag, range->offset + at,
+                      len, slab->fetched + range->at + at, on_piece, piece);
+    }
+}
+
+static void cancel_pieces(struct h5_slab *slab)
+{
+    for (unsigned i = 0; i < IN_FLIGHT; i++) {
+        if (slab->pieces[i].busy) {
+            store_cancel(slab->object.store, slab->pieces[i].op);
+        }
+    }
+}
+
+static void on_piece(const struct err *err, void *arg)
+{
+    struct piece *piece = arg;
+    struct h5_slab *slab = piece->slab;
+
+    piece->busy = false;
+    piece->op = NULL;
+    slab->in_flight--;
+    if (err != NULL && slab->err.rc == RC_OK) {
+        slab->err = *err;
+        cancel_pieces(slab);
+    }
+    start_pieces(slab);
+    if (slab->in_flight == 0) {
+        finish(slab);
+    }
+}
+
+static void finish_deferred(void *arg)
+{
+    finish(arg);
+}
+
+/** Memory for what comes; false when there is none, which the budget should have prevented. */
+static bool take_memory(struct h5_slab *slab)
+{
+    if (slab->plan != NULL) {
+        slab->fetched = mem_try(1, (size_t)slab->plan->fetch_bytes);
+        return slab->fetched != NULL;
+    }
+    slab->rows = mem_try(1, (size_t)slab->rows_bytes);
+    return slab->rows != NULL;
+}
+
+void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg)
+{
+    assert(slab->done == NULL);
+    slab->done = done;
+    slab->arg = arg;
+    slab->err = (struct err){.rc = RC_OK};
+    free(TAKE(slab->fetched));
+    free(TAKE(slab->rows));
+    slab->next_range = 0;
+    slab->next_at = 0;
+    if (!take_memory(slab)) {
+        err_set(&slab->err, RC_LIMIT, "dataset '%.80s': no memory for its rows",
+                slab->dataset->name);
+    } else if (slab->plan == NULL) {
+        slab->call = h5_rows(slab->helper, &slab->object, slab->dataset, slab->first, slab->count,
+                             slab->rows, (size_t)slab->rows_bytes, on_rows, slab);
+        return;
+    } else {
+        start_pieces(slab);
+    }
+    if (slab->in_flight == 0) {
+        loop_defer(slab->helper->loop, finish_deferred, slab);
+    }
+}
+
+void h5_slab_cancel(struct h5_slab *slab)
+{
+    if (slab->done == NULL) {
+        return;
+    }
+    if (slab->err.rc == RC_OK) {
+        err_set(&slab->err, RC_CANCELED, "canceled");
+    }
+    if (slab->call != NULL) {
+        h5_cancel(slab->call);
+    }
+    cancel_pieces(slab);
+}
+
+/** What was never written is not fetched: the buffer may be empty. */
+static enum rc decode(struct h5_slab *slab, struct err *err)
+{
+    scoped(free) uint8_t *scratch = mem_try(1, (size_t)slab->plan->scratch_bytes);
+    scoped(free) uint8_t *rows = mem_try(1, (size_t)slab->rows_bytes);
+    enum rc rc;
+
+    if (scratch == NULL || rows == NULL) {
+        return err_set(err, RC_LIMIT, "dataset '%.80s': no memory to decode", slab->dataset->name);
+    }
+    rc = slab_decode(slab->plan, slab->fetched, rows, scratch, err);
+    free(TAKE(slab->fetched));
+    if (rc == RC_OK) {
+        slab->rows = TAKE(rows);
+    }
+    return rc;
+}
+
+enum rc h5_slab_decode(struct h5_slab *slab, const uint8_t **ret_rows, struct err *err)
+{
+    if (slab->rows == NULL && slab->fetched != NULL) {
+        if (is_verbatim(slab)) {
+            slab->rows = TAKE(slab->fetched);
+        } else if (decode(slab, err) != RC_OK) {
+            return err->rc;
+        }
+    }
+    if (slab->rows == NULL) {
+        return err_set(err, RC_BUG, "decoded before it was fetched");
+    }
+    *ret_rows = slab->rows;
+    return RC_OK;
+}
