@@ -1,10 +1,11 @@
 /** @file
- * Intake: from sightings to jobs. Every source produces the same struct; what becomes of it is decided
- * here, in one transaction of state.db: dedupe by version, order, filter, supersede, retire.
+ * Intake: from sightings to jobs. Every source produces the same struct; what becomes of it is
+ * decided here, in one transaction of state.db: dedupe by version, order, filter, supersede,
+ * retire.
  *
  * Thread:     the loop's.
- * Completion: `done` later, exactly once a batch, when the jobs it made are durable. Sources wait for
- *             it before they go on, so a million keys are never in memory.
+ * Completion: `done` later, exactly once a batch, when the jobs it made are durable. Sources wait
+ * for it before they go on, so a million keys are never in memory.
  */
 #pragma once
 
@@ -16,7 +17,8 @@
 struct intake;
 struct services;
 
-#define SIGHTING_SOURCE_MAP(X) X(LIST, "list") X(WATCH, "watch") X(SQS, "sqs") X(SUBMIT, "submit") X(RECONCILE, "reconcile")
+#define SIGHTING_SOURCE_MAP(X) \
+    X(LIST, "list") X(WATCH, "watch") X(SQS, "sqs") X(SUBMIT, "submit") X(RECONCILE, "reconcile")
 enum sighting_source {
 #define X(name, text) SIGHTING_##name,
     SIGHTING_SOURCE_MAP(X)
@@ -24,11 +26,14 @@ enum sighting_source {
         SIGHTING_SOURCE_COUNT
 };
 
-/** QUEUED: a new job. KNOWN: this version is or was a job. OLDER: a newer version is known. REQUEUED: a
- * finished job runs again. RETIRING: the object is gone; a job removes what was made from it. IGNORED:
- * by the filter, or a deletion of something unknown. REFUSED: the key breaks a rule. */
-#define SIGHTING_OUTCOME_MAP(X) X(QUEUED, "queued") X(KNOWN, "known") X(OLDER, "older") \
-    X(REQUEUED, "requeued") X(RETIRING, "retiring") X(IGNORED, "ignored") X(REFUSED, "refused")
+/** QUEUED: a new job. KNOWN: this version is or was a job. OLDER: a newer version is known.
+ * REQUEUED: a finished job runs again. RETIRING: the object is gone; a job removes what was made
+ * from it. IGNORED: by the filter, or a deletion of something unknown. REFUSED: the key breaks a
+ * rule. */
+#define SIGHTING_OUTCOME_MAP(X)                                                         \
+    X(QUEUED, "queued")                                                                 \
+    X(KNOWN, "known") X(OLDER, "older") X(REQUEUED, "requeued") X(RETIRING, "retiring") \
+        X(IGNORED, "ignored") X(REFUSED, "refused")
 enum sighting_outcome {
 #define X(name, text) OUTCOME_##name,
     SIGHTING_OUTCOME_MAP(X)
@@ -39,7 +44,7 @@ enum sighting_outcome {
 /** "Bucket B has object K, version V, of this size, etag, sequencer", or: it is gone. */
 struct sighting {
     enum sighting_source source;
-    bool gone;          /**< Deleted at the source; etag and size are then unknown. */
+    bool gone; /**< Deleted at the source; etag and size are then unknown. */
     const char *bucket, *key, *version, *etag, *sequencer; /**< "" where there is none. */
     uint64_t size;
     int64_t modified_ms; /**< The object's own time. */
@@ -61,8 +66,12 @@ void intake_free(struct intake *intake);
 /** The sightings are copied. At most 1,000 a batch. */
 void intake_sight(struct intake *intake, const struct sighting *sightings, unsigned count,
                   intake_done_fn *done, void *arg);
-/** Keys of `bucket` after `after` whose object is live (its last sighting was not a deletion), in byte
- * order: for a listing to notice what is gone. Runs on the read lane. `keys` is borrowed. */
+/** Batches are decided one after another, in the order of asking. `intake_busy`: one is under way.
+ */
+bool intake_busy(const struct intake *intake);
+/** Keys of `bucket` after `after` whose object is live (its last sighting was not a deletion) or
+ * that were refused, in byte order: for a listing to notice what is gone. Runs on the read lane.
+ * `keys` is borrowed. */
 typedef void intake_known_fn(const char *const *keys, unsigned count, const struct err *err,
                              void *arg);
 void intake_known(struct intake *intake, const char *bucket, const char *after, unsigned max,

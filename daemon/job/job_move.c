@@ -133,30 +133,6 @@ enum rc job_record(struct db *db, const struct job_moved *moved, const struct jo
     return RC_OK;
 }
 
-enum rc job_record_overtaken(struct db *db, struct job *job, const char *reason, int64_t now_ms,
-                             struct job_moved *ret_moved, struct err *err)
-{
-    const struct job_moved_row row = {.resume = job->resume,
-                                      .failures = job->failures,
-                                      .kind = job->kind,
-                                      .table = job->table,
-                                      .rows_digest = job->rows_digest};
-
-    *ret_moved = (struct job_moved){.id = job->id,
-                                    .action = job->action,
-                                    .from = job->state,
-                                    .to = JOB_SUPERSEDED,
-                                    .on = JOB_EV_OVERTAKEN,
-                                    .key = job->object.key,
-                                    .reason = reason,
-                                    .actor = "daemon",
-                                    .request_ids = "",
-                                    .rc = RC_OK,
-                                    .at_ms = now_ms,
-                                    .after_ms = MAX_OF(now_ms - job->entered_ms, 0)};
-    return job_record(db, ret_moved, &row, err);
-}
-
 /** The rest a job resumes from, once it has moved. */
 static enum job_state resume_after(const struct job *job, enum job_state to)
 {
@@ -180,6 +156,38 @@ static unsigned failures_after(const struct job *job, enum job_event event, enum
     default:
         return 0;
     }
+}
+
+enum rc job_record_rest(struct db *db, const struct job *job, enum job_event on, const char *actor,
+                        const char *reason, struct job_moved *ret_moved, struct err *err)
+{
+    const struct job_edge *edge = job_edge_find(job->state, on, job->action);
+    const int64_t now_ms = now_wall_ms();
+
+    if (edge == NULL) {
+        return err_set(err, RC_BUG, "job %" PRIu64 ": no edge from %s on %s", job->id,
+                       job_state_name(job->state), job_event_name(on));
+    }
+    const enum job_state to = edge->to == JOB_RESUME ? job->resume : edge->to;
+    const struct job_moved_row row = {.resume = resume_after(job, to),
+                                      .failures = failures_after(job, on, RC_OK),
+                                      .kind = job->kind,
+                                      .table = job->table,
+                                      .rows_digest = job->rows_digest};
+
+    *ret_moved = (struct job_moved){.id = job->id,
+                                    .action = job->action,
+                                    .from = job->state,
+                                    .to = to,
+                                    .on = on,
+                                    .key = job->object.key,
+                                    .reason = reason,
+                                    .actor = actor,
+                                    .request_ids = "",
+                                    .at_ms = now_ms,
+                                    .after_ms = MAX_OF(now_ms - job->entered_ms, 0),
+                                    .event_ms = job->event_ms};
+    return job_record(db, ret_moved, &row, err);
 }
 
 static enum rc move_record(struct db *db, void *arg, struct err *err)

@@ -36,9 +36,10 @@ struct job_moved_row {
 /** On the writer: compare-and-set on `from` (RC_CONFLICT), and a row of `transitions`. */
 enum rc job_record(struct db *db, const struct job_moved *moved, const struct job_moved_row *row,
                    struct err *err);
-/** On the writer: OVERTAKEN for a job at rest; fills what job_observe() needs. */
-enum rc job_record_overtaken(struct db *db, struct job *job, const char *reason, int64_t now_ms,
-                             struct job_moved *ret_moved, struct err *err);
+/** On the writer: move a job that nobody has in memory (OVERTAKEN, RETRY; STOPPED at boot); fills
+ * what job_observe() needs. `reason` is borrowed. */
+enum rc job_record_rest(struct db *db, const struct job *job, enum job_event on, const char *actor,
+                        const char *reason, struct job_moved *ret_moved, struct err *err);
 /** On the loop, after the commit: log line, counters, gauges, event. */
 void job_observe(struct job_store *store, const struct job_moved *moved);
 
@@ -50,7 +51,8 @@ struct job_born {
     uint64_t size;
 };
 void job_observe_born(struct job_store *store, const struct job_born *born);
-void job_observe_refused(struct job_store *store, uint64_t new_keys);
+/** `change` keys more, or fewer, are on record as refused. */
+void job_observe_refused(struct job_store *store, int64_t change);
 
 /** The columns that job_from_row() reads, in its order, from `jobs`. */
 #define JOB_COLUMNS                                                                           \

@@ -88,34 +88,11 @@ static enum rc lock(const char *state_dir, int *ret_fd, struct err *err)
     return RC_OK;
 }
 
-/** Put one job that was at work back to the rest it left. */
-static enum rc recover_job(struct db *db, const struct job *job, struct err *err)
-{
-    const int64_t now_ms = now_wall_ms();
-    const struct job_moved moved = {.id = job->id,
-                                    .action = job->action,
-                                    .from = job->state,
-                                    .to = job->resume,
-                                    .on = JOB_EV_STOPPED,
-                                    .key = job->object.key,
-                                    .reason = "the daemon had ended while it was at work",
-                                    .actor = "boot",
-                                    .request_ids = "",
-                                    .at_ms = now_ms,
-                                    .after_ms = MAX_OF(now_ms - job->entered_ms, 0)};
-    const struct job_moved_row row = {.resume = job->resume,
-                                      .failures = job->failures,
-                                      .kind = job->kind,
-                                      .table = job->table,
-                                      .rows_digest = job->rows_digest};
-
-    return job_record(db, &moved, &row, err);
-}
-
 static enum rc recover_all(struct db *db, struct job_store *store, struct err *err)
 {
     for (;;) {
         scoped(job_free) struct job *job = NULL;
+        struct job_moved moved;
         struct db_stmt *q = db_prepare(db,
                                        "SELECT " JOB_COLUMNS " FROM jobs WHERE state IN"
                                        " ('CRAWLING', 'EXTRACTING', 'PUBLISHING', 'RETIRING')"
@@ -131,7 +108,9 @@ static enum rc recover_all(struct db *db, struct job_store *store, struct err *e
         const enum rc rc = job_from_row(q, store, &job, err);
 
         db_reset(q);
-        if (rc != RC_OK || recover_job(db, job, err) != RC_OK) {
+        if (rc != RC_OK ||
+            job_record_rest(db, job, JOB_EV_STOPPED, "boot",
+                            "the daemon had ended while it was at work", &moved, err) != RC_OK) {
             return err->rc;
         }
         store->recovered++;
@@ -163,8 +142,8 @@ static enum rc supersede_all(struct db *db, struct job_store *store, struct err 
         const enum rc rc = job_from_row(q, store, &job, err);
 
         db_reset(q);
-        if (rc != RC_OK || job_record_overtaken(db, job, "a newer version was sighted",
-                                                now_wall_ms(), &moved, err) != RC_OK) {
+        if (rc != RC_OK || job_record_rest(db, job, JOB_EV_OVERTAKEN, "boot",
+                                           "a newer version was sighted", &moved, err) != RC_OK) {
             return err->rc;
         }
         log_info(LOG_JOB, "job=%" PRIu64 " %s -> SUPERSEDED on=OVERTAKEN key='%s'", job->id,
@@ -314,9 +293,9 @@ uint64_t job_store_refused(const struct job_store *store)
     return store->refused;
 }
 
-void job_observe_refused(struct job_store *store, uint64_t new_keys)
+void job_observe_refused(struct job_store *store, int64_t change)
 {
-    store->refused += new_keys;
+    store->refused += (uint64_t)change;
 }
 
 void job_store_counted(struct job_store *store, enum job_state from, enum job_state to)

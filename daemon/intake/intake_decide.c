@@ -1,0 +1,98 @@
+/** @file
+ * What a sighting means. Pure.
+ *
+ * Notifications come late and out of order, so they are ordered by sequencer, else by time. A
+ * source that looks at the store (a listing, a watch) shows what is there: when that is older than
+ * what is known, it may be a page that was read before the newer version came, or somebody put an
+ * old file back (`cp -p`, `mv`). So it is not believed at first; a store that shows it again is
+ * telling the truth.
+ */
+#include <string.h>
+
+#include "daemon/intake/intake_p.h"
+
+int intake_compare_sequencers(const char *a, const char *b)
+{
+    for (; *a != '\0' || *b != '\0'; a += *a != '\0', b += *b != '\0') {
+        const char digit_a = *a != '\0' ? *a : '0', digit_b = *b != '\0' ? *b : '0';
+        /* Upper and lower case are one digit. */
+        const int order =
+            (digit_a >= 'a' ? digit_a - 32 : digit_a) - (digit_b >= 'a' ? digit_b - 32 : digit_b);
+
+        if (order != 0) {
+            return order;
+        }
+    }
+    return 0;
+}
+
+bool intake_ignores(const char *key)
+{
+    const size_t len = strlen(key);
+
+    return key[0] == '.' || strstr(key, "/.") != NULL || (len > 0 && key[len - 1] == '/');
+}
+
+/** Whether the source looked at the store, rather than being told of something that happened. */
+static bool looked(enum sighting_source source)
+{
+    return source != SIGHTING_SQS;
+}
+
+static bool same_version(const struct known *known, const struct sighting *sighting)
+{
+    if (known->version[0] != '\0' && sighting->version[0] != '\0') {
+        return strcmp(known->version, sighting->version) == 0;
+    }
+    return strcmp(known->etag, sighting->etag) == 0;
+}
+
+static bool both_sequenced(const struct known *known, const struct sighting *sighting)
+{
+    return known->sequencer[0] != '\0' && sighting->sequencer[0] != '\0';
+}
+
+static enum verdict decide_gone(const struct known *known, const struct sighting *sighting)
+{
+    if (known->id == 0 || !known->live) {
+        return SAYS_UNKNOWN;
+    }
+    if (both_sequenced(known, sighting)) {
+        return intake_compare_sequencers(sighting->sequencer, known->sequencer) < 0 ? SAYS_OLDER
+                                                                                    : SAYS_GONE;
+    }
+    if (!looked(sighting->source) && sighting->event_ms != 0 &&
+        sighting->event_ms < known->modified_ms) {
+        return SAYS_OLDER;
+    }
+    return SAYS_GONE;
+}
+
+enum verdict intake_decide(const struct known *known, const struct sighting *sighting)
+{
+    if (sighting->gone) {
+        return decide_gone(known, sighting);
+    }
+    if (known->id == 0) {
+        return SAYS_NEW;
+    }
+    if (known->live && same_version(known, sighting)) {
+        return SAYS_NOTHING;
+    }
+    if (both_sequenced(known, sighting)) {
+        const int order = intake_compare_sequencers(sighting->sequencer, known->sequencer);
+
+        return order > 0 ? SAYS_NEW : order < 0 ? SAYS_OLDER : SAYS_NOTHING;
+    }
+    /* What came back after a deletion is new, whatever its time. */
+    if (!known->live || sighting->source == SIGHTING_SUBMIT ||
+        sighting->modified_ms >= known->modified_ms) {
+        return SAYS_NEW;
+    }
+    if (!looked(sighting->source)) {
+        return SAYS_OLDER;
+    }
+    return known->doubt_etag[0] != '\0' && strcmp(known->doubt_etag, sighting->etag) == 0
+               ? SAYS_NEW
+               : SAYS_DOUBT;
+}
