@@ -78,6 +78,9 @@ static enum rc check_chunks(const struct slab_plan *plan, const struct slab_grid
         if (chunk->address == LAYOUT_UNALLOCATED) {
             continue;
         }
+        if (chunk->size == 0) {
+            return slab_chunk_error(dataset, i, err, "stores nothing");
+        }
         if (!within_file(chunk->address, chunk->size, file_size)) {
             return slab_chunk_error(dataset, i, err,
                                     "its %" PRIu32 " bytes at %" PRIu64

@@ -1,0 +1,360 @@
+/** @file
+ * A picture is packed and filtered into scanlines, deflated as a whole by ISA-L, and framed by
+ * libpng, which also checks header, palette and texts. See docs/decisions/0002-png-encoder.md.
+ */
+#include "lib/data/pngfile.h"
+
+#include <inttypes.h>
+#include <isa-l/igzip_lib.h>
+#include <png.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define SIDE_MAX 1000000
+#define PALETTE_MAX 256
+#define TEXTS_MAX 16
+
+enum { FILTER_NONE = 0, FILTER_UP = 2 };
+
+struct pngfile_encoder {
+    struct isal_zstream stream;
+    uint8_t level_memory[ISAL_DEF_LVL1_DEFAULT];
+    uint8_t *rows; /**< Scanlines, each behind its filter byte. */
+    size_t rows_cap;
+    uint8_t *deflated;
+    size_t deflated_cap;
+};
+
+struct picture {
+    const uint8_t *pixels;
+    uint32_t width, height;
+    bool flip;
+    unsigned depth;
+    size_t row_bytes; /**< Packed, without the filter byte. */
+};
+
+struct pngfile_encoder *pngfile_encoder_new(void)
+{
+    return mem_new(struct pngfile_encoder);
+}
+
+void pngfile_encoder_free(struct pngfile_encoder *encoder)
+{
+    if (encoder != NULL) {
+        free(encoder->rows);
+        free(encoder->deflated);
+        free(encoder);
+    }
+}
+
+/* Scanlines */
+
+static unsigned depth_of(unsigned colors)
+{
+    return colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8;
+}
+
+static const uint8_t *source_row(const struct picture *picture, uint32_t y)
+{
+    return picture->pixels + (size_t)(picture->flip ? picture->height - 1 - y : y) * picture->width;
+}
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+/** to[i] = from[2i] << shift | from[2i + 1]; an odd one out is followed by nothing. In place too.
+ */
+static size_t fold_pairs(const uint8_t *from, size_t count, uint8_t *to, unsigned shift)
+{
+    size_t pairs = count / 2, i = 0;
+
+#ifdef __SSE2__
+    const __m128i bits = _mm_cvtsi32_si128((int)shift), low_bytes = _mm_set1_epi16(0xFF);
+
+    for (; i + 16 <= pairs; i += 16) {
+        __m128i a = _mm_loadu_si128((const __m128i *)(from + 2 * i));
+        __m128i b = _mm_loadu_si128((const __m128i *)(from + 2 * i + 16));
+
+        a = _mm_or_si128(_mm_sll_epi16(a, bits), _mm_srli_epi16(a, 8));
+        b = _mm_or_si128(_mm_sll_epi16(b, bits), _mm_srli_epi16(b, 8));
+        a = _mm_packus_epi16(_mm_and_si128(a, low_bytes), _mm_and_si128(b, low_bytes));
+        _mm_storeu_si128((__m128i *)(to + i), a);
+    }
+#endif
+    for (; i < pairs; i++) {
+        to[i] = (uint8_t)(from[2 * i] << shift | from[2 * i + 1]);
+    }
+    if (count % 2 != 0) {
+        to[i] = (uint8_t)(from[2 * i] << shift);
+    }
+    return (count + 1) / 2;
+}
+
+/** Pixels of less than a byte, leftmost in the high bits. `to` has room for half the pixels. */
+static void pack_row(const uint8_t *from, size_t width, uint8_t *to, unsigned depth)
+{
+    size_t count = fold_pairs(from, width, to, depth);
+
+    for (unsigned shift = 2 * depth; shift < 8; shift *= 2) {
+        count = fold_pairs(to, count, to, shift);
+    }
+}
+
+static void subtract_row(const uint8_t *row, const uint8_t *above, uint8_t *to, size_t len)
+{
+    size_t i = 0;
+
+    for (; i + 16 <= len; i += 16) {
+        bytes16 a, b;
+
+        memcpy(&a, row + i, 16);
+        memcpy(&b, above + i, 16);
+        a -= b;
+        memcpy(to + i, &a, 16);
+    }
+    for (; i < len; i++) {
+        to[i] = (uint8_t)(row[i] - above[i]);
+    }
+}
+
+/** Whether all are below `colors`. */
+static bool indices_ok(const uint8_t *pixels, size_t count, unsigned colors)
+{
+    enum { LANES = 32 };
+    uint8_t high[LANES] = {0};
+    size_t i = 0;
+
+    for (; i + LANES <= count; i += LANES) {
+        for (unsigned k = 0; k < LANES; k++) {
+            high[k] = MAX_OF(high[k], pixels[i + k]);
+        }
+    }
+    for (; i < count; i++) {
+        high[0] = MAX_OF(high[0], pixels[i]);
+    }
+    for (unsigned k = 1; k < LANES; k++) {
+        high[0] = MAX_OF(high[0], high[k]);
+    }
+    return high[0] < colors;
+}
+
+/** Eight bits: each row less the one above it, which deflates better than the rows do. Fewer bits:
+ * as they are, since there the filter costs bytes. */
+static void lay_rows(const struct picture *picture, uint8_t *rows)
+{
+    for (uint32_t y = 0; y < picture->height; y++, rows += picture->row_bytes + 1) {
+        const uint8_t *row = source_row(picture, y);
+
+        rows[0] = picture->depth == 8 ? FILTER_UP : FILTER_NONE;
+        if (picture->depth < 8) {
+            pack_row(row, picture->width, rows + 1, picture->depth);
+        } else if (y == 0) {
+            memcpy(rows + 1, row, picture->row_bytes);
+        } else {
+            subtract_row(row, source_row(picture, y - 1), rows + 1, picture->row_bytes);
+        }
+    }
+}
+
+/* Compression */
+
+/** Like realloc(), but without keeping what was there. */
+static enum rc make_room(uint8_t **block, size_t *cap, size_t wanted, struct err *err)
+{
+    if (wanted <= *cap) {
+        return RC_OK;
+    }
+    free(*block);
+    *cap = 0;
+    *block = mem_try(wanted, 1);
+    if (*block == NULL) {
+        return err_set(err, RC_LIMIT, "picture: no memory for %zu bytes", wanted);
+    }
+    *cap = wanted;
+    return RC_OK;
+}
+
+static enum rc deflate_rows(struct pngfile_encoder *encoder, size_t len, size_t *ret_len,
+                            struct err *err)
+{
+    struct isal_zstream *stream = &encoder->stream;
+    size_t room = len + len / 1000 + 4096; /* more than stored blocks would take */
+    enum rc rc = make_room(&encoder->deflated, &encoder->deflated_cap, room, err);
+    int status;
+
+    if (rc != RC_OK) {
+        return rc;
+    }
+    isal_deflate_stateless_init(stream);
+    stream->next_in = encoder->rows;
+    stream->avail_in = (uint32_t)len;
+    stream->next_out = encoder->deflated;
+    stream->avail_out = (uint32_t)room;
+    stream->end_of_stream = 1;
+    stream->gzip_flag = IGZIP_ZLIB;
+    stream->level = 1;
+    stream->level_buf = encoder->level_memory;
+    stream->level_buf_size = sizeof(encoder->level_memory);
+    status = isal_deflate_stateless(stream);
+    if (status != COMP_OK || stream->avail_in != 0) {
+        return err_set(err, RC_BUG, "picture: ISA-L answers %d", status);
+    }
+    *ret_len = stream->total_out;
+    return RC_OK;
+}
+
+/* Framing */
+
+static void on_png_write(png_structp png, png_bytep bytes, size_t len)
+{
+    strbuf_add(png_get_io_ptr(png), bytes, len);
+}
+
+static void on_png_flush(png_structp png)
+{
+    (void)png;
+}
+
+static void __attribute__((noreturn)) on_png_error(png_structp png, const char *text)
+{
+    (void)err_set(png_get_error_ptr(png), RC_INVALID, "picture: %s", text);
+    png_longjmp(png, 1);
+}
+
+static void on_png_warning(png_structp png, const char *text)
+{
+    (void)png;
+    (void)text;
+}
+
+static bool is_ascii(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void set_texts(png_structp png, png_infop info, const struct pngfile_text *texts,
+                      unsigned count)
+{
+    png_text items[TEXTS_MAX] = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        items[i].compression =
+            is_ascii(texts[i].text) ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
+        items[i].key = (char *)(uintptr_t)texts[i].keyword; /* libpng copies it */
+        items[i].text = (char *)(uintptr_t)texts[i].text;
+    }
+    png_set_text(png, info, items, (int)count);
+}
+
+struct frame {
+    const struct picture *picture;
+    const struct pngfile_rgb *palette;
+    unsigned colors;
+    const struct pngfile_text *texts;
+    unsigned text_count;
+    const uint8_t *deflated;
+    size_t deflated_len;
+};
+
+/** Everything of libpng that may jump. */
+static void write_chunks(png_structp png, png_infop info, const struct frame *frame)
+{
+    png_color palette[PALETTE_MAX];
+
+    for (unsigned i = 0; i < frame->colors; i++) {
+        palette[i] = (png_color){frame->palette[i].r, frame->palette[i].g, frame->palette[i].b};
+    }
+    png_set_IHDR(png, info, frame->picture->width, frame->picture->height,
+                 (int)frame->picture->depth, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_PLTE(png, info, palette, (int)frame->colors);
+    if (frame->text_count > 0) {
+        set_texts(png, info, frame->texts, frame->text_count);
+    }
+    png_write_info(png, info);
+    png_write_chunk(png, (png_const_bytep) "IDAT", frame->deflated, frame->deflated_len);
+    png_write_chunk(png, (png_const_bytep) "IEND", NULL, 0);
+}
+
+static enum rc write_frame(const struct frame *frame, struct strbuf *out, struct err *err)
+{
+    png_structp png =
+        png_create_write_struct(PNG_LIBPNG_VER_STRING, err, on_png_error, on_png_warning);
+    png_infop info = png != NULL ? png_create_info_struct(png) : NULL;
+    size_t before = out->len;
+    volatile enum rc rc = RC_OK;
+
+    if (info == NULL) {
+        png_destroy_write_struct(&png, NULL);
+        return err_set(err, RC_LIMIT, "picture: no memory for libpng");
+    }
+    if (setjmp(png_jmpbuf(png)) == 0) {
+        png_set_write_fn(png, out, on_png_write, on_png_flush);
+        write_chunks(png, info, frame);
+    } else {
+        rc = err->rc;
+        out->len = before;
+    }
+    png_destroy_write_struct(&png, &info);
+    return rc;
+}
+
+enum rc pngfile_encode(struct pngfile_encoder *encoder, const uint8_t *pixels, uint32_t width,
+                       uint32_t height, bool flip, const struct pngfile_rgb *palette,
+                       unsigned colors, const struct pngfile_text *texts, unsigned text_count,
+                       struct strbuf *out, struct err *err)
+{
+    struct picture picture = {pixels, width, height, flip, depth_of(colors), 0};
+    struct frame frame = {&picture, palette, colors, texts, text_count, NULL, 0};
+    size_t len;
+    enum rc rc;
+
+    if (width == 0 || height == 0 || width > SIDE_MAX || height > SIDE_MAX) {
+        return err_set(err, RC_INVALID, "picture: cannot be %" PRIu32 "x%" PRIu32, width, height);
+    }
+    if (colors == 0 || colors > PALETTE_MAX || text_count > TEXTS_MAX) {
+        return err_set(err, RC_INVALID, "picture: %u colours and %u texts", colors, text_count);
+    }
+    if (!indices_ok(pixels, (size_t)width * height, colors)) {
+        return err_set(err, RC_INVALID, "picture: a pixel has none of its %u colours", colors);
+    }
+    picture.row_bytes = ((size_t)width * picture.depth + 7) / 8;
+    len = (picture.row_bytes + 1) * height;
+    if (len > INT32_MAX / 2) {
+        return err_set(err, RC_LIMIT, "picture: %zu bytes are too many for one", len);
+    }
+    /* A row is packed in place and needs half its pixels for a moment. */
+    rc = make_room(&encoder->rows, &encoder->rows_cap, len + width, err);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    lay_rows(&picture, encoder->rows);
+    rc = deflate_rows(encoder, len, &frame.deflated_len, err);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    frame.deflated = encoder->deflated;
+    return write_frame(&frame, out, err);
+}
+
+enum rc pngfile_indexed(const uint8_t *pixels, uint32_t width, uint32_t height, bool flip,
+                        const struct pngfile_rgb *palette, unsigned colors,
+                        const struct pngfile_text *texts, unsigned text_count, struct strbuf *out,
+                        struct err *err)
+{
+    scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
+
+    return pngfile_encode(encoder, pixels, width, height, flip, palette, colors, texts, text_count,
+                          out, err);
+}
