@@ -178,6 +178,12 @@ void colors_range(enum sevir_type type, double *ret_low, double *ret_high)
     *ret_high = levels ? definition->levels[definition->count] : definition->high;
 }
 
+unsigned colors_levels(enum sevir_type type, const double **ret_levels)
+{
+    *ret_levels = definitions[type].levels;
+    return *ret_levels != NULL ? definitions[type].count + 1 : 0;
+}
+
 #define MAP_BY_CLASS(T)                                                                 \
     for (size_t i = 0; i < pixels; i++) {                                               \
         ret_indices[i] = classify(definition, map, vil, (double)((const T *)plane)[i]); \

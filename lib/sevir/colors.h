@@ -23,5 +23,9 @@ void colors_map(enum sevir_type type, const void *plane, size_t pixels, enum sam
 /** The index of one code. */
 uint8_t colors_index(enum sevir_type type, double code);
 
-/** For a colour bar: the codes where it begins and ends. */
+/* For colour bars. */
+
+/** The codes where the colours of a linear map begin and end. */
 void colors_range(enum sevir_type type, double *ret_low, double *ret_high);
+/** The levels between which a level map has one colour each; 0 for a linear map. */
+unsigned colors_levels(enum sevir_type type, const double **ret_levels);

@@ -1,0 +1,22 @@
+/** @file
+ * A small bitmap font for labels on pictures: ASCII, the degree sign and the superscript two. Pure.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FONT_WIDTH 6
+#define FONT_HEIGHT 10
+
+/** Pixels of one byte each, top row first; borrowed. */
+struct font_canvas {
+    uint8_t *pixels;
+    uint32_t width, height;
+};
+
+/** Pixels that a UTF-8 text takes at scale 1. */
+unsigned font_width(const char *text);
+/** The text with its upper left corner at (x, y); what lies outside the canvas is cut. */
+void font_draw(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned scale,
+               uint8_t ink, const char *text);

@@ -1,0 +1,291 @@
+/** @file
+ * Contact sheets: measured first, then drawn into one plane of palette indices.
+ *
+ * The sheet's palette holds only the colours it uses: paper, ink and the frames' own.
+ */
+#include "lib/sevir/sheet.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/now.h"
+#include "lib/sevir/projection.h"
+#include "lib/sevir/sheet_p.h"
+
+#define TINY 96 /**< Frames smaller than this are enlarged by a whole number. */
+#define CANVAS_MAX (1ull << 30)
+#define LABEL_MAX 64
+#define TITLE_LINES 3
+#define FILE_SHOWN 96
+
+/* ---- palette ------------------------------------------------------------------------------- */
+
+static unsigned squared(int a, int b)
+{
+    return (unsigned)((a - b) * (a - b));
+}
+
+static uint8_t nearest(const struct sheet *sheet, struct pngfile_rgb rgb)
+{
+    unsigned best = 0, best_distance = UINT32_MAX;
+
+    for (unsigned i = 0; i < sheet->colors; i++) {
+        const struct pngfile_rgb *other = &sheet->palette[i];
+        unsigned distance =
+            squared(other->r, rgb.r) + squared(other->g, rgb.g) + squared(other->b, rgb.b);
+        if (distance < best_distance) {
+            best = i;
+            best_distance = distance;
+        }
+    }
+    return (uint8_t)best;
+}
+
+/** The frames' colours that are used get entries of their own while there is room. */
+static void choose_palette(struct sheet *sheet)
+{
+    static const struct pngfile_rgb own[] = {[SHEET_PAPER] = {255, 255, 255},
+                                             [SHEET_INK] = {24, 24, 24},
+                                             [SHEET_FAINT] = {128, 128, 128}};
+    const struct sheet_options *options = sheet->options;
+    const struct colors *colors = colors_of(options->type);
+    size_t pixels = (size_t)options->width * options->height;
+    bool used[256] = {false};
+
+    for (unsigned i = 0; i < options->frame_count; i++) {
+        for (size_t p = 0; p < pixels; p++) {
+            used[options->frames[i][p]] = true;
+        }
+    }
+    sheet_bar_colors(options->type, used);
+    memcpy(sheet->palette, own, sizeof(own));
+    sheet->colors = ARRAY_LEN(own);
+    for (unsigned i = 0; i < colors->count; i++) {
+        if (used[i] && sheet->colors < 256) {
+            sheet->remap[i] = (uint8_t)sheet->colors;
+            sheet->palette[sheet->colors++] = colors->palette[i];
+        } else if (used[i]) {
+            sheet->remap[i] = nearest(sheet, colors->palette[i]);
+        }
+    }
+}
+
+/* ---- title --------------------------------------------------------------------------------- */
+
+static void add_place(const struct catalog_row *row, struct strbuf *out)
+{
+    double x0, y0, x1, y1, lat, lon;
+
+    projection_forward(row->llcrnrlat, row->llcrnrlon, &x0, &y0);
+    projection_forward(row->urcrnrlat, row->urcrnrlon, &x1, &y1);
+    projection_inverse((x0 + x1) / 2, (y0 + y1) / 2, &lat, &lon);
+    strbuf_printf(out, "centre %.2f\u00b0%c %.2f\u00b0%c   %.0f x %.0f km", fabs(lat),
+                  lat < 0 ? 'S' : 'N', fabs(lon), lon < 0 ? 'W' : 'E', row->width_m / 1000,
+                  row->height_m / 1000);
+}
+
+/** The end of a long name says more than its beginning. */
+static const char *name_end(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > FILE_SHOWN ? name + len - FILE_SHOWN : name;
+}
+
+static unsigned write_title(const struct sheet_options *options, struct strbuf *lines)
+{
+    const struct catalog_row *row = options->row;
+    char time[NOW_TEXT];
+
+    if (row == NULL) {
+        strbuf_printf(&lines[0], "%s   %s", options->title != NULL ? name_end(options->title) : "",
+                      sevir_type_name(options->type));
+        return 1;
+    }
+    now_format_utc(row->time_utc, time);
+    strbuf_printf(&lines[0], "%s   %s   %.64s", row->id, sevir_type_name(options->type),
+                  row->event_type);
+    strbuf_printf(&lines[1], "%s UTC   ", time);
+    add_place(row, &lines[1]);
+    strbuf_printf(&lines[2], "%s [%" PRId64 "]", name_end(row->file_name), row->file_index);
+    return 3;
+}
+
+/** "f07", with the time and the minutes from the event's time where the catalog knows them. */
+static void write_label(const struct sheet_options *options, unsigned index,
+                        char ret_label[LABEL_MAX])
+{
+    const struct catalog_row *row = options->row;
+    unsigned frame = options->frame_numbers[index];
+    char time[NOW_TEXT];
+
+    if (row == NULL || frame >= row->frame_count) {
+        snprintf(ret_label, LABEL_MAX, "f%02u", frame);
+        return;
+    }
+    int minutes = row->minute_offsets[frame];
+    now_format_utc(row->time_utc + minutes * INT64_C(60), time);
+    snprintf(ret_label, LABEL_MAX, minutes == 0 ? "f%02u %.5s %d min" : "f%02u %.5s %+d min", frame,
+             time + 11, minutes);
+}
+
+/* ---- measure ------------------------------------------------------------------------------- */
+
+static void measure_frames(struct sheet *sheet)
+{
+    const struct sheet_options *options = sheet->options;
+    uint32_t longest = MAX_OF(options->width, options->height);
+    uint64_t to = options->scale_to;
+
+    if (to == 0) {
+        to = (uint64_t)longest * (longest < TINY ? (TINY + longest - 1) / longest : 1);
+    }
+    sheet->frame_width = (uint32_t)MAX_OF(options->width * to / longest, 1);
+    sheet->frame_height = (uint32_t)MAX_OF(options->height * to / longest, 1);
+    sheet->label_scale = sheet->frame_width >= 300 ? 2 : 1;
+    sheet->cell_width = sheet->frame_width;
+    for (unsigned i = 0; i < options->frame_count; i++) {
+        char label[LABEL_MAX];
+        write_label(options, i, label);
+        sheet->cell_width = MAX_OF(sheet->cell_width, font_width(label) * sheet->label_scale);
+    }
+    sheet->cell_height = sheet->frame_height + SHEET_GAP / 2 + FONT_HEIGHT * sheet->label_scale;
+    if ((uint64_t)options->frame_count * sheet->cell_width <= 1600) {
+        sheet->columns = options->frame_count <= 6 ? options->frame_count : 0;
+    }
+    if (sheet->columns == 0) {
+        sheet->columns = (unsigned)ceil(sqrt(options->frame_count));
+    }
+    sheet->rows = (options->frame_count + sheet->columns - 1) / sheet->columns;
+}
+
+static enum rc measure(struct sheet *sheet, const struct strbuf *lines, unsigned line_count,
+                       struct err *err)
+{
+    uint64_t width, height;
+
+    measure_frames(sheet);
+    width = (uint64_t)sheet->columns * (sheet->cell_width + SHEET_GAP) - SHEET_GAP;
+    sheet->scale = 2;
+    if (width < 700 || sheet_bar_width(sheet) > width) {
+        sheet->scale = 1;
+    }
+    sheet->title_y[0] = SHEET_MARGIN;
+    for (unsigned i = 0; i < line_count; i++) {
+        unsigned scale = sheet->scale + (i == 0);
+        width = MAX_OF(width, (uint64_t)font_width(strbuf_text(&lines[i])) * scale);
+        sheet->title_y[i + 1] = sheet->title_y[i] + FONT_HEIGHT * scale + 2 * sheet->scale;
+    }
+    width = MAX_OF(width, (uint64_t)sheet_bar_width(sheet));
+    sheet->grid_y = sheet->title_y[line_count] + SHEET_GAP;
+    height = sheet->grid_y + (uint64_t)sheet->rows * (sheet->cell_height + SHEET_GAP) + SHEET_GAP;
+    sheet->bar_y = (uint32_t)MIN_OF(height, (uint64_t)UINT32_MAX);
+    width += 2ull * SHEET_MARGIN;
+    height += sheet_bar_height(sheet) + SHEET_MARGIN;
+    if (width > UINT16_MAX || height > UINT16_MAX || width * height > CANVAS_MAX) {
+        return err_set(err, RC_LIMIT,
+                       "a sheet of %" PRIu64 " x %" PRIu64 " pixels is too large; ask for fewer "
+                       "frames",
+                       width, height);
+    }
+    sheet->canvas.width = (uint32_t)width;
+    sheet->canvas.height = (uint32_t)height;
+    return RC_OK;
+}
+
+/* ---- draw ---------------------------------------------------------------------------------- */
+
+void sheet_fill(struct sheet *sheet, uint32_t x, uint32_t y, uint32_t width, uint32_t height,
+                uint8_t color)
+{
+    for (uint32_t row = y; row < y + height; row++) {
+        memset(sheet->canvas.pixels + (size_t)row * sheet->canvas.width + x, color, width);
+    }
+}
+
+void sheet_frame_line(struct sheet *sheet, uint32_t x, uint32_t y, uint32_t width, uint32_t height)
+{
+    sheet_fill(sheet, x - 1, y - 1, width + 2, 1, SHEET_FAINT);
+    sheet_fill(sheet, x - 1, y + height, width + 2, 1, SHEET_FAINT);
+    sheet_fill(sheet, x - 1, y, 1, height, SHEET_FAINT);
+    sheet_fill(sheet, x + width, y, 1, height, SHEET_FAINT);
+}
+
+/** The pixel under the middle of each of the sheet's; south is below. */
+static void draw_frame(struct sheet *sheet, const uint8_t *frame, uint32_t x, uint32_t y)
+{
+    const struct sheet_options *options = sheet->options;
+
+    for (uint32_t row = 0; row < sheet->frame_height; row++) {
+        uint64_t from = (2ull * row + 1) * options->height / (2ull * sheet->frame_height);
+        const uint8_t *source = frame + (options->height - 1 - from) * options->width;
+        uint8_t *target = sheet->canvas.pixels + (size_t)(y + row) * sheet->canvas.width + x;
+        for (uint32_t column = 0; column < sheet->frame_width; column++) {
+            uint64_t at = (2ull * column + 1) * options->width / (2ull * sheet->frame_width);
+            target[column] = sheet->remap[source[at]];
+        }
+    }
+    sheet_frame_line(sheet, x, y, sheet->frame_width, sheet->frame_height);
+}
+
+static void draw_grid(struct sheet *sheet)
+{
+    const struct sheet_options *options = sheet->options;
+
+    for (unsigned i = 0; i < options->frame_count; i++) {
+        uint32_t x = SHEET_MARGIN + i % sheet->columns * (sheet->cell_width + SHEET_GAP);
+        uint32_t y = sheet->grid_y + i / sheet->columns * (sheet->cell_height + SHEET_GAP);
+        char label[LABEL_MAX];
+        write_label(options, i, label);
+        draw_frame(sheet, options->frames[i], x, y);
+        font_draw(&sheet->canvas, x, y + sheet->frame_height + SHEET_GAP / 2, sheet->label_scale,
+                  SHEET_INK, label);
+    }
+}
+
+static enum rc draw(struct sheet *sheet, const struct strbuf *lines, unsigned line_count,
+                    struct strbuf *out, struct err *err)
+{
+    struct pngfile_text title = {.keyword = "Title", .text = strbuf_text(&lines[0])};
+    size_t pixels = (size_t)sheet->canvas.width * sheet->canvas.height;
+
+    sheet->canvas.pixels = mem_try(pixels, 1);
+    if (sheet->canvas.pixels == NULL) {
+        return err_set(err, RC_LIMIT, "no memory for a sheet of %zu pixels", pixels);
+    }
+    memset(sheet->canvas.pixels, SHEET_PAPER, pixels);
+    for (unsigned i = 0; i < line_count; i++) {
+        font_draw(&sheet->canvas, SHEET_MARGIN, sheet->title_y[i], sheet->scale + (i == 0),
+                  SHEET_INK, strbuf_text(&lines[i]));
+    }
+    draw_grid(sheet);
+    sheet_bar_draw(sheet);
+    enum rc rc = pngfile_indexed(sheet->canvas.pixels, sheet->canvas.width, sheet->canvas.height,
+                                 false, sheet->palette, sheet->colors, &title, 1, out, err);
+    free(sheet->canvas.pixels);
+    return rc;
+}
+
+enum rc sheet_png(const struct sheet_options *options, struct strbuf *out, struct err *err)
+{
+    struct sheet sheet = {.options = options};
+    struct strbuf lines[TITLE_LINES] = {{0}};
+    enum rc rc;
+
+    if (options->frame_count == 0 || options->width == 0 || options->height == 0) {
+        return err_set(err, RC_INVALID, "a sheet needs at least one frame of one pixel");
+    }
+    choose_palette(&sheet);
+    unsigned line_count = write_title(options, lines);
+    rc = measure(&sheet, lines, line_count, err);
+    if (rc == RC_OK) {
+        rc = draw(&sheet, lines, line_count, out, err);
+    }
+    for (unsigned i = 0; i < TITLE_LINES; i++) {
+        strbuf_done(&lines[i]);
+    }
+    return rc;
+}
