@@ -337,7 +337,8 @@ static void turn(struct walk *walk)
 
     if (top->names.windowed) {
         scoped(free) char *last = str_dup(file_names_at(&top->names, top->names.count - 1));
-        int failed = dir_fd(walk, list->depth - 1) < 0 ? errno : load(list, last, false);
+        int dir = dir_fd(walk, list->depth - 1);
+        int failed = dir < 0 || lseek(dir, 0, SEEK_SET) != 0 ? errno : load(list, last, false);
 
         if (failed == 0) {
             return;

@@ -154,9 +154,6 @@ int file_names_read(struct file_names *names, int fd, const struct file_names_fi
 
     names->len = names->count = 0;
     names->windowed = false;
-    if (failed == 0 && lseek(fd, 0, SEEK_SET) != 0) {
-        failed = errno;
-    }
     while (failed == 0) {
         ssize_t n = getdents64(fd, buffer, READ_BYTES);
 
