@@ -132,10 +132,13 @@ static void read_contiguous(const struct handles *handles, struct layout_dataset
 {
     const haddr_t address = H5Dget_offset(handles->id);
 
+    /* Never written: no size, and an address that is undefined, plus the user block if there is
+     * one, which makes it look like a good one. */
     dataset->size = H5Dget_storage_size(handles->id);
-    dataset->address = address == HADDR_UNDEF ? LAYOUT_UNALLOCATED : address;
-    if (address == HADDR_UNDEF) {
-        H5Eclear2(H5E_DEFAULT); /* never written is reported as an error */
+    dataset->address = address == HADDR_UNDEF || dataset->size == 0 ? LAYOUT_UNALLOCATED : address;
+    if (dataset->address == LAYOUT_UNALLOCATED) {
+        dataset->size = 0;
+        H5Eclear2(H5E_DEFAULT);
     }
 }
 

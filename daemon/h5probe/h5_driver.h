@@ -26,3 +26,5 @@ bool h5_driver_recorded(uint64_t *ret_address, uint64_t *ret_size);
 
 /** Turn libhdf5's error stack into an error, "what we did: what it says: why", and clear it. */
 enum rc h5_driver_err(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** Whether the cause on libhdf5's error stack has this text. */
+bool h5_driver_err_is(const char *text);

@@ -83,3 +83,11 @@ enum rc h5_driver_err(struct err *err, const char *fmt, ...)
     join(&stack, why, sizeof(why));
     return err_set(err, class_of(&stack), "%s: %s", what, why);
 }
+
+bool h5_driver_err_is(const char *text)
+{
+    struct stack stack = {0};
+
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, on_entry, &stack);
+    return stack.count > 0 && strcmp(stack.texts[stack.count - 1], text) == 0;
+}

@@ -61,12 +61,25 @@ static enum rc limit_process(struct err *err)
 
 /** Calls that are harmless with any argument. */
 static const int harmless[] = {
-    SCMP_SYS(brk),          SCMP_SYS(munmap),        SCMP_SYS(mremap),
-    SCMP_SYS(madvise),      SCMP_SYS(futex),         SCMP_SYS(exit),
-    SCMP_SYS(exit_group),   SCMP_SYS(rt_sigreturn),  SCMP_SYS(getrandom),
-    SCMP_SYS(clock_getres), SCMP_SYS(clock_gettime), SCMP_SYS(time),
-    SCMP_SYS(gettimeofday), SCMP_SYS(sysinfo),       SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(getpid),       SCMP_SYS(gettid),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(futex),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(time),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep), /* before it reads again what failed its checksum */
 };
 
 /** Calls that are harmless with these arguments: every condition of a line must hold. */
