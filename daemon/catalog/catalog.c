@@ -142,7 +142,7 @@ enum rc catalog_source_retire(struct db *db, int64_t source, struct err *err)
     if (source == 0) {
         return RC_OK;
     }
-    if (catalog_events_clear(db, source, err) != RC_OK ||
+    if (catalog_events_clear(db, source, NULL, err) != RC_OK ||
         catalog_source_forget(db, NULL, source, err) != RC_OK ||
         catalog_outputs_clear(db, source, err) != RC_OK) {
         return err->rc;

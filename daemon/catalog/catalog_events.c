@@ -144,8 +144,10 @@ enum rc catalog_events_abandon(struct db *db, int64_t load, struct err *err)
     return run_with(db, "DELETE FROM event_loads WHERE id = ? AND settled = 0", load, err);
 }
 
-enum rc catalog_events_clear(struct db *db, int64_t source, struct err *err)
+enum rc catalog_events_clear(struct db *db, int64_t source, bool *ret_any, struct err *err)
 {
+    bool any;
+
     if (run_with(db,
                  "DELETE FROM event_rows WHERE load IN"
                  " (SELECT id FROM event_loads WHERE source = ?)",
@@ -154,7 +156,14 @@ enum rc catalog_events_clear(struct db *db, int64_t source, struct err *err)
         return err->rc;
     }
     /* Most objects never had rows of a catalog: do not look at all of them for nothing. */
-    return db_changes(db) > 0 ? settle_shown(db, err) : RC_OK;
+    any = db_changes(db) > 0;
+    if (any && settle_shown(db, err) != RC_OK) {
+        return err->rc;
+    }
+    if (ret_any != NULL) {
+        *ret_any = any;
+    }
+    return RC_OK;
 }
 
 #define ROW_COLUMNS                                                                            \

@@ -25,8 +25,9 @@ enum rc catalog_events_add(struct db *db, int64_t load, uint64_t ordinal,
 enum rc catalog_events_settle(struct db *db, int64_t load, struct err *err);
 /** Drop a load that is not to be seen. */
 enum rc catalog_events_abandon(struct db *db, int64_t load, struct err *err);
-/** Forget the rows of `source`, and settle. */
-enum rc catalog_events_clear(struct db *db, int64_t source, struct err *err);
+/** Forget the rows of `source`, and settle. `ret_any` (may be NULL) tells whether there were any.
+ */
+enum rc catalog_events_clear(struct db *db, int64_t source, bool *ret_any, struct err *err);
 
 /** The rows of the HDF5 file at `key`: those whose file_name matches the key (naming_file_matches),
  * the longest such name if there are several; else those whose file_name has the key's base name,

@@ -33,7 +33,8 @@ static const char *declared(enum catalog_type type)
         return "DOUBLE";
     case CATALOG_TYPE_TIMESTAMP:
         return "TIMESTAMP_TEXT";
-    case CATALOG_TYPE_NONE:
+    case CATALOG_TYPE_NONE: /* nothing but NULL so far: it may become anything */
+        return "UNKNOWN_TEXT";
     case CATALOG_TYPE_STRING:
         break;
     }

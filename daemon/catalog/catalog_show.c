@@ -83,11 +83,11 @@ static const struct {
     unsigned count;
 } lists[] = {
     {"columns",
-     "SELECT name, type, coalesce(comment, '') FROM columns"
+     "SELECT name, iif(type = '', 'string', type), coalesce(comment, '') FROM columns"
      " WHERE table_id = ?1 AND partition_key = 0 ORDER BY position",
      column_names, ARRAY_LEN(column_names)},
     {"partition_keys",
-     "SELECT name, type, coalesce(comment, '') FROM columns"
+     "SELECT name, iif(type = '', 'string', type), coalesce(comment, '') FROM columns"
      " WHERE table_id = ?1 AND partition_key = 1 ORDER BY position",
      column_names, ARRAY_LEN(column_names)},
     {"partitions",

@@ -37,14 +37,14 @@ bool catalog_name_is_reserved(const char *name)
            str_starts(name, "pragma_") || sqlite3_keyword_check(name, (int)strlen(name)) != 0;
 }
 
-char *catalog_table_name(const char *key)
+char *catalog_table_name(const char *key, const char *suffix)
 {
     scoped(free) char *name = naming_table(key);
 
-    if (strlen(name) > CATALOG_TABLE_NAME_MAX - 4) {
-        name[CATALOG_TABLE_NAME_MAX - 4] = '\0';
+    if (strlen(name) + strlen(suffix) > CATALOG_TABLE_NAME_MAX) {
+        name[CATALOG_TABLE_NAME_MAX - strlen(suffix)] = '\0';
     }
-    return catalog_name_is_reserved(name) ? str_printf("%s_csv", name) : TAKE(name);
+    return catalog_name_is_reserved(name) ? str_printf("%s%s", name, suffix) : TAKE(name);
 }
 
 enum rc catalog_table_find(struct db *db, const char *database, const char *name,
@@ -122,13 +122,22 @@ static enum rc merge_read(struct db *db, int64_t table, struct merge *merge, str
 
 static bool is_plain_type(const char *type)
 {
-    return strcmp(type, catalog_type_name(catalog_type_parse(type))) == 0;
+    return *type == '\0' || strcmp(type, catalog_type_name(catalog_type_parse(type))) == 0;
+}
+
+/** As people see it. */
+static const char *shown_type(const char *type)
+{
+    return *type == '\0' ? catalog_type_name(CATALOG_TYPE_NONE) : type;
 }
 
 /** Types of HDF5 tables ("array<smallint>") have no order: what was seen last holds. */
 static const char *widen(const char *was, const char *is)
 {
-    if (!is_plain_type(was) || !is_plain_type(is)) {
+    if (*is == '\0') {
+        return was;
+    }
+    if (*was == '\0' || !is_plain_type(was) || !is_plain_type(is)) {
         return is;
     }
     return catalog_type_name(catalog_type_widen(catalog_type_parse(was), catalog_type_parse(is)));
@@ -145,7 +154,7 @@ static void merge_one(struct merge *merge, const struct catalog_column *column, 
     }
     if (found == NULL) {
         strbuf_printf(&merge->change, "%sadded %s '%s' %s", merge->change.len > 0 ? "; " : "",
-                      key ? "partition key" : "column", column->name, column->type);
+                      key ? "partition key" : "column", column->name, shown_type(column->type));
         merge->columns = mem_resize(merge->columns, merge->count + 1, sizeof(*merge->columns));
         merge->columns[merge->count++] =
             (struct merged){column->name, column->type, column->comment, key};
@@ -155,7 +164,7 @@ static void merge_one(struct merge *merge, const struct catalog_column *column, 
 
     if (strcmp(type, found->type) != 0) {
         strbuf_printf(&merge->change, "%scolumn '%s' %s -> %s", merge->change.len > 0 ? "; " : "",
-                      column->name, found->type, type);
+                      column->name, shown_type(found->type), type);
         found->type = type;
     }
     if (column->comment != NULL) {
@@ -225,7 +234,7 @@ static enum rc write_version(struct db *db, int64_t table, int64_t version, cons
         strbuf_puts(&columns, i == 0 ? "{" : ",");
         strbuf_json(&columns, merge->columns[i].name);
         strbuf_putc(&columns, ':');
-        strbuf_json(&columns, merge->columns[i].type);
+        strbuf_json(&columns, shown_type(merge->columns[i].type));
     }
     strbuf_puts(&columns, merge->count == 0 ? "{}" : "}");
     now_text(now);

@@ -16,7 +16,9 @@
 #include "lib/data/layout.h"
 
 struct catalog_column {
-    const char *name, *type, *comment; /**< `comment` may be NULL. */
+    const char *name;
+    const char *type;    /**< "": no value was seen yet that would tell. Shown as "string". */
+    const char *comment; /**< May be NULL. */
 };
 
 struct catalog_table {
@@ -32,9 +34,9 @@ struct catalog_table {
 
 #define CATALOG_TABLE_NAME_MAX 127
 
-/** The name under which the CSV object `key` is a table: naming_table(), with "_csv" behind a name
- * that is ours (`events`, `vil`, …) or SQL's (`order`). The caller frees. */
-char *catalog_table_name(const char *key);
+/** The name under which the object `key` is a table: naming_table(), with `suffix` ("_csv") behind
+ * a name that is ours (`events`, `vil`, …) or SQL's (`order`). The caller frees. */
+char *catalog_table_name(const char *key, const char *suffix);
 
 /** Creates the table, or a new version of it if its columns differ. Columns are united: one that
  * exists stays, types widen (bigint -> double -> string; timestamp -> string). `ret_version` counts

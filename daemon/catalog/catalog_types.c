@@ -29,7 +29,7 @@ const char *catalog_type_name(enum catalog_type type)
 
 enum catalog_type catalog_type_parse(const char *name)
 {
-    for (enum catalog_type type = CATALOG_TYPE_BIGINT; type < CATALOG_TYPE_STRING; type++) {
+    for (enum catalog_type type = CATALOG_TYPE_NONE; type < CATALOG_TYPE_STRING; type++) {
         if (strcmp(type_names[type], name) == 0) {
             return type;
         }

@@ -34,7 +34,7 @@ enum catalog_type {
 
 /** "bigint" and so on; "string" for NONE, since every value fits it. */
 const char *catalog_type_name(enum catalog_type type);
-/** STRING for anything that is not one of the four names. */
+/** NONE for "", STRING for anything else that is not one of the four names. */
 enum catalog_type catalog_type_parse(const char *name);
 
 /** The narrowest type that holds both. */

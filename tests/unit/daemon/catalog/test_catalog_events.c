@@ -104,7 +104,12 @@ static void of_two_catalogs_with_one_row_the_newest_shows_and_the_older_comes_ba
     both.event_type = "Hail";
     load_and_settle(temp->db, subset, &both, 1);
     assert_cells(temp->db, "SELECT id, event_type FROM events ORDER BY id", "S1,Hail;S2,Flood");
-    assert_ok(catalog_events_clear(temp->db, subset, &err));
+    bool any;
+
+    assert_ok(catalog_events_clear(temp->db, subset, &any, &err));
+    assert_true(any);
+    assert_ok(catalog_events_clear(temp->db, subset, &any, &err));
+    assert_false(any);
     assert_cells(temp->db, "SELECT id, event_type FROM events ORDER BY id", "S1,Flood;S2,Flood");
 }
 

@@ -64,6 +64,19 @@ static void a_column_that_widened_converts_the_rows_that_are_there(void **state)
     assert_cells(temp->db, "SELECT count(*) FROM storms WHERE id = '1'", "1");
 }
 
+static void a_column_without_values_becomes_what_its_first_values_are(void **state)
+{
+    struct temp_catalog *temp = *state;
+    const struct catalog_column empty[] = {{"id", "bigint", NULL}, {"n", "", NULL}};
+    const struct catalog_column known[] = {{"n", "bigint", NULL}};
+
+    define(temp->db, "raw", empty, 2);
+    assert_ok(load(temp, "storms", "id,n\n1,\n", &err));
+    define(temp->db, "raw", known, 1);
+    assert_ok(load(temp, "storms", "id,n\n2,5\n", &err));
+    assert_cells(temp->db, "SELECT id, n, typeof(n) FROM storms", "1,NULL,null;2,5,integer");
+}
+
 static void a_column_that_nobody_announced_is_a_string(void **state)
 {
     struct temp_catalog *temp = *state;
@@ -173,6 +186,7 @@ int main(void)
         TEST(rows_are_typed_by_the_data_catalog_and_show_without_their_source),
         TEST(pieces_of_a_file_add_up),
         TEST(a_column_that_widened_converts_the_rows_that_are_there),
+        TEST(a_column_without_values_becomes_what_its_first_values_are),
         TEST(a_column_that_nobody_announced_is_a_string),
         TEST(frames_have_their_columns_and_gain_new_ones),
         TEST(the_columns_of_frames_are_those_of_the_data_catalog),

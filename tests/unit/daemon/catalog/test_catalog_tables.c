@@ -57,6 +57,19 @@ static void types_widen_and_the_version_says_from_what_to_what(void **state)
     assert_int_equal(put(temp->db, two, 2), 2); /* never narrower again */
 }
 
+static void a_column_without_values_takes_the_first_type_that_comes(void **state)
+{
+    struct temp_catalog *temp = *state;
+    const struct catalog_column empty[] = {{"id", "", NULL}, {"at", "timestamp", NULL}};
+
+    put(temp->db, empty, 2);
+    assert_int_equal(put(temp->db, two, 2), 2);
+    assert_cells(temp->db, "SELECT change FROM table_versions WHERE version = 2",
+                 "column 'id' string -> bigint");
+    assert_int_equal(put(temp->db, empty, 2), 2);
+    assert_cells(temp->db, "SELECT type FROM columns ORDER BY position", "bigint;timestamp");
+}
+
 static void a_type_of_arrays_is_replaced_by_the_newest(void **state)
 {
     struct temp_catalog *temp = *state;
@@ -115,7 +128,7 @@ static void a_key_that_would_name_one_of_our_tables_gets_a_suffix(void **state)
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        scoped(free) char *name = catalog_table_name(cases[i].key);
+        scoped(free) char *name = catalog_table_name(cases[i].key, "_csv");
 
         assert_string_equal(name, cases[i].name);
     }
@@ -211,6 +224,7 @@ int main(void)
         TEST(the_same_columns_again_are_no_new_version),
         TEST(a_new_column_makes_a_version_that_names_it),
         TEST(types_widen_and_the_version_says_from_what_to_what),
+        TEST(a_column_without_values_takes_the_first_type_that_comes),
         TEST(a_type_of_arrays_is_replaced_by_the_newest),
         TEST(a_partition_stays_while_anything_feeds_it),
         TEST(a_partition_of_no_table_is_refused),
