@@ -70,7 +70,8 @@ static void nearest_key(const char *path, char ret_nearest[PATH_MAX_LEN])
 
             end = strchr(end, '.');
             snprintf(known, sizeof(known), "%.*s",
-                     end != NULL ? (int)(end - options[i].path) : PATH_MAX_LEN, options[i].path);
+                     end != NULL ? (int)(end - options[i].path) : PATH_MAX_LEN - 1,
+                     options[i].path);
             end = end != NULL ? end + 1 : NULL;
             if (distance_of(known, path) < best) {
                 best = distance_of(known, path);
