@@ -223,18 +223,24 @@ static enum rc parse_id(const char *text, struct arena *arena, const char **ret_
     return RC_OK;
 }
 
-/** A relative name without control characters and without ".." parts. */
-static bool file_name_ok(const char *text)
+/** UTF-8 without control characters. */
+static bool text_ok(const char *text, size_t max)
 {
     size_t len = strlen(text);
 
-    if (len == 0 || len > FILE_NAME_MAX || *text == '/' || !str_is_utf8(text, len)) {
-        return false;
-    }
     for (size_t i = 0; i < len; i++) {
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
             return false;
         }
+    }
+    return len <= max && str_is_utf8(text, len);
+}
+
+/** A relative name without ".." parts. */
+static bool file_name_ok(const char *text)
+{
+    if (*text == '\0' || *text == '/' || !text_ok(text, FILE_NAME_MAX)) {
+        return false;
     }
     for (const char *part = text; part != NULL; part = strchr(part, '/')) {
         part += *part == '/';
@@ -328,10 +334,8 @@ static enum rc parse_noaa_id(const char *text, struct arena *arena, const char *
 static enum rc parse_text(const char *text, struct arena *arena, const char **ret_text,
                           struct err *err)
 {
-    size_t len = strlen(text);
-
-    if (len > TEXT_MAX || !str_is_utf8(text, len)) {
-        return refuse(err, text, "is not a short UTF-8 text");
+    if (!text_ok(text, TEXT_MAX)) {
+        return refuse(err, text, "is not a short text in UTF-8");
     }
     *ret_text = arena_dup(arena, text);
     return RC_OK;
@@ -345,7 +349,7 @@ static enum rc parse_proj(const char *text, struct arena *arena, const char **re
     while (len > 0 && text[len - 1] == ' ') {
         len--;
     }
-    if (!str_starts(text, "+proj=") || len > TEXT_MAX || !str_is_utf8(text, len)) {
+    if (!str_starts(text, "+proj=") || !text_ok(text, TEXT_MAX)) {
         const char *mark = spreadsheet_mark(text);
         return refuse(err, text, mark != NULL ? mark : "is not a projection like +proj=laea ...");
     }

@@ -277,7 +277,7 @@ static void every_text_is_checked_too(void **state)
                    "1:2:", "'1:2:' is not a list of minutes like -120:-115:...:120");
     expect_refused("minute_offsets", "99999",
                    "'99999' is not a list of minutes like -120:-115:...:120");
-    expect_refused("event_type", "\xff", "'\xff' is not a short UTF-8 text");
+    expect_refused("event_type", "\xff", "'\xff' is not a short text in UTF-8");
 }
 
 static void a_message_shows_a_short_harmless_piece_of_the_value(void **state)

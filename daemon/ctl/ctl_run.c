@@ -1,0 +1,279 @@
+/** @file
+ * One thing at a time on a loop of one's own.
+ */
+#include "daemon/ctl/ctl_run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/mem.h"
+
+#define HELPER_DEADLINE_MS 60000
+#define HELPER_MEMORY (2ull << 30)
+
+struct ctl_run {
+    struct loop *loop;
+    struct work *work;
+    struct h5_helper *helper;
+};
+
+struct ctl_run *ctl_run_new(void)
+{
+    static const unsigned widths[WORK_LANE_COUNT] = {
+        [WORK_CPU] = 1, [WORK_FILE] = 4, [WORK_READ] = 1, [WORK_STATE] = 1, [WORK_CATALOG] = 1};
+    struct ctl_run *run = mem_new(struct ctl_run);
+
+    run->loop = loop_new();
+    run->work = work_new(run->loop, widths);
+    return run;
+}
+
+void ctl_run_free(struct ctl_run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    h5_helper_free(run->helper);
+    work_free(run->work);
+    loop_free(run->loop);
+    free(run);
+}
+
+struct loop *ctl_run_loop(struct ctl_run *run)
+{
+    return run->loop;
+}
+
+struct work *ctl_run_work(struct ctl_run *run)
+{
+    return run->work;
+}
+
+struct h5_helper *ctl_run_helper(struct ctl_run *run)
+{
+    static const struct h5_options options = {
+        .parallel = 1, .deadline_ms = HELPER_DEADLINE_MS, .memory_bytes = HELPER_MEMORY};
+
+    if (run->helper == NULL) {
+        run->helper = h5_helper_new(run->loop, &options);
+    }
+    return run->helper;
+}
+
+void ctl_object_done(struct ctl_object *object)
+{
+    free(object->key);
+    free(object->etag);
+    if (object->owns_store) {
+        store_free(object->store);
+    }
+    *object = (struct ctl_object){0};
+}
+
+struct h5_object ctl_object_h5(const struct ctl_object *object)
+{
+    return (struct h5_object){
+        .store = object->store, .key = object->key, .etag = object->etag, .size = object->size};
+}
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+/** What is waited for, and how it ended. */
+struct wait {
+    struct loop *loop;
+    bool over;
+    struct err err; /**< rc RC_OK when it went well. */
+    struct ctl_object *object;
+    struct layout *layout;
+};
+
+static void end_wait(struct wait *wait, const struct err *err)
+{
+    if (err != NULL) {
+        wait->err = *err;
+    }
+    wait->over = true;
+    loop_stop(wait->loop);
+}
+
+static enum rc wait_for(struct wait *wait, struct err *err)
+{
+    while (!wait->over) {
+        loop_run(wait->loop);
+    }
+    if (wait->err.rc != RC_OK) {
+        *err = wait->err;
+    }
+    return wait->err.rc;
+}
+
+static void on_done(const struct err *err, void *arg)
+{
+    end_wait(arg, err);
+}
+
+/* ---- stores -------------------------------------------------------------------------------- */
+
+static enum rc parse_local(const char *text, struct uri **ret_uri, struct err *err)
+{
+    char here[PATH_MAX];
+    enum rc rc;
+
+    if (getcwd(here, sizeof(here)) == NULL) {
+        return err_errno(err, errno, "working directory");
+    }
+    rc = uri_parse(text, here, ret_uri, err);
+    if (rc == RC_OK && (*ret_uri)->scheme != URI_FILE) {
+        uri_free(*ret_uri);
+        *ret_uri = NULL;
+        return err_set(err, RC_UNSUPPORTED, "'%s': this build reads file stores only", text);
+    }
+    return rc;
+}
+
+bool ctl_run_is_folder(const char *text)
+{
+    scoped(uri_free) struct uri *uri = NULL;
+    struct err err;
+    struct stat st;
+
+    return parse_local(text, &uri, &err) == RC_OK && stat(uri->path, &st) == 0 &&
+           S_ISDIR(st.st_mode);
+}
+
+enum rc ctl_run_open_store(struct ctl_run *run, const char *text, struct store **ret_store,
+                           struct err *err)
+{
+    scoped(uri_free) struct uri *uri = NULL;
+
+    if (parse_local(text, &uri, err) != RC_OK) {
+        return err->rc;
+    }
+    return store_open(run->loop, run->work, TAKE(uri), false, ret_store, err);
+}
+
+/** Follow links, and take the path apart: `uri` becomes the folder, the rest is the key. */
+static enum rc split_path(struct uri *uri, char **ret_key, struct err *err)
+{
+    scoped(free) char *path = realpath(uri->path, NULL);
+    struct stat st;
+
+    if (path == NULL || stat(path, &st) != 0) {
+        return err_errno(err, errno, "'%s'", uri->path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return err_set(err, RC_INVALID, "'%s' is %s", uri->path,
+                       S_ISDIR(st.st_mode) ? "a folder; name a file in it" : "not a file");
+    }
+    char *slash = strrchr(path, '/');
+    *ret_key = str_dup(slash + 1);
+    slash[slash == path] = '\0';
+    free(uri->path);
+    uri->path = TAKE(path);
+    return RC_OK;
+}
+
+enum rc ctl_run_open(struct ctl_run *run, const char *text, struct ctl_object *ret_object,
+                     struct err *err)
+{
+    scoped(uri_free) struct uri *uri = NULL;
+    scoped(free) char *key = NULL;
+    struct store *store;
+
+    if (parse_local(text, &uri, err) != RC_OK || split_path(uri, &key, err) != RC_OK ||
+        store_open(run->loop, run->work, TAKE(uri), false, &store, err) != RC_OK) {
+        return err->rc;
+    }
+    if (ctl_run_head(run, store, key, ret_object, err) != RC_OK) {
+        store_free(store);
+        return err->rc;
+    }
+    ret_object->owns_store = true;
+    return RC_OK;
+}
+
+/* ---- objects ------------------------------------------------------------------------------- */
+
+static void on_head(const struct store_object *object, const struct err *err, void *arg)
+{
+    struct wait *wait = arg;
+
+    if (err == NULL) {
+        wait->object->key = str_dup(object->key);
+        wait->object->etag = str_dup(object->etag);
+        wait->object->size = object->size;
+    }
+    end_wait(wait, err);
+}
+
+enum rc ctl_run_head(struct ctl_run *run, struct store *store, const char *key,
+                     struct ctl_object *ret_object, struct err *err)
+{
+    struct ctl_object object = {.store = store};
+    struct wait wait = {.loop = run->loop, .object = &object};
+
+    store_head(store, key, on_head, &wait);
+    if (wait_for(&wait, err) == RC_OK) {
+        *ret_object = object;
+    }
+    return wait.err.rc;
+}
+
+enum rc ctl_run_get(struct ctl_run *run, const struct ctl_object *object, uint64_t offset,
+                    size_t len, void *buffer, struct err *err)
+{
+    struct wait wait = {.loop = run->loop};
+
+    store_get(object->store, object->key, object->etag, offset, len, buffer, on_done, &wait);
+    return wait_for(&wait, err);
+}
+
+static void on_layout(struct layout *layout, const struct err *err, void *arg)
+{
+    struct wait *wait = arg;
+
+    wait->layout = layout;
+    end_wait(wait, err);
+}
+
+enum rc ctl_run_layout(struct ctl_run *run, const struct ctl_object *object,
+                       struct layout **ret_layout, struct err *err)
+{
+    struct wait wait = {.loop = run->loop};
+    struct h5_object h5 = ctl_object_h5(object);
+
+    h5_layout(ctl_run_helper(run), &h5, on_layout, &wait);
+    if (wait_for(&wait, err) == RC_OK) {
+        *ret_layout = wait.layout;
+    }
+    return wait.err.rc;
+}
+
+enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
+                     const struct layout *layout, const struct layout_dataset *dataset,
+                     uint64_t first, uint64_t count, struct h5_slab **ret_slab,
+                     const uint8_t **ret_rows, struct err *err)
+{
+    struct h5_object h5 = ctl_object_h5(object);
+    struct wait wait = {.loop = run->loop};
+    scoped(h5_slab_free) struct h5_slab *slab = NULL;
+
+    if (h5_slab_open(ctl_run_helper(run), &h5, layout, dataset, first, count, &slab, err) !=
+        RC_OK) {
+        return err->rc;
+    }
+    if (h5_slab_bytes(slab) > CTL_ROWS_MAX) {
+        return err_set(err, RC_LIMIT, "dataset '%.80s': an event takes %" PRIu64 " bytes of memory",
+                       dataset->name, h5_slab_bytes(slab));
+    }
+    h5_slab_fetch(slab, on_done, &wait);
+    if (wait_for(&wait, err) != RC_OK || h5_slab_decode(slab, ret_rows, err) != RC_OK) {
+        return err->rc;
+    }
+    *ret_slab = TAKE(slab);
+    return RC_OK;
+}

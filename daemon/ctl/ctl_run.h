@@ -1,0 +1,67 @@
+/** @file
+ * A loop of sevirctl's own, for commands that read objects without a daemon: each call below starts
+ * one thing and runs the loop until it has ended.
+ *
+ * Thread:     one.
+ * Completion: none; the calls wait.
+ * Ownership:  what a call returns through `ret_x` is the caller's; stores are freed before the run.
+ */
+#pragma once
+
+#include "lib/h5/h5_slab.h"
+#include "lib/sevir/catalog_row.h"
+#include "lib/store/store.h"
+
+struct ctl_run;
+
+struct ctl_run *ctl_run_new(void);
+void ctl_run_free(struct ctl_run *run);
+SCOPED_FN(struct ctl_run, ctl_run_free)
+struct loop *ctl_run_loop(struct ctl_run *run);
+struct work *ctl_run_work(struct ctl_run *run);
+/** Made when first asked for. */
+struct h5_helper *ctl_run_helper(struct ctl_run *run);
+
+/** An object as a head told it; owns its strings and, if it was opened by name, its store. */
+struct ctl_object {
+    struct store *store;
+    char *key, *etag;
+    uint64_t size;
+    bool owns_store;
+};
+void ctl_object_done(struct ctl_object *object);
+static inline void ctl_object_done_ptr(struct ctl_object *object)
+{
+    ctl_object_done(object);
+}
+struct h5_object ctl_object_h5(const struct ctl_object *object);
+
+/** Whether the URI names a local folder. */
+bool ctl_run_is_folder(const char *uri);
+/** The store at a URI of a folder. */
+enum rc ctl_run_open_store(struct ctl_run *run, const char *uri, struct store **ret_store,
+                           struct err *err);
+/** The object at a URI: the folder is opened as a store, a link is followed. */
+enum rc ctl_run_open(struct ctl_run *run, const char *uri, struct ctl_object *ret_object,
+                     struct err *err);
+enum rc ctl_run_head(struct ctl_run *run, struct store *store, const char *key,
+                     struct ctl_object *ret_object, struct err *err);
+enum rc ctl_run_get(struct ctl_run *run, const struct ctl_object *object, uint64_t offset,
+                    size_t len, void *buffer, struct err *err);
+enum rc ctl_run_layout(struct ctl_run *run, const struct ctl_object *object,
+                       struct layout **ret_layout, struct err *err);
+
+/** Rows of a dataset, decoded; free with h5_slab_free() once `ret_rows` is no longer needed.
+ * RC_LIMIT for more than CTL_ROWS_MAX bytes. */
+#define CTL_ROWS_MAX (4ull << 30)
+enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
+                     const struct layout *layout, const struct layout_dataset *dataset,
+                     uint64_t first, uint64_t count, struct h5_slab **ret_slab,
+                     const uint8_t **ret_rows, struct err *err);
+
+/** Tells of one row of a catalog; its strings last for the call. Set `*ret_stop` to end early. */
+typedef enum rc ctl_catalog_fn(const struct catalog_row *row, void *arg, bool *ret_stop,
+                               struct err *err);
+/** Read a CATALOG.csv (any dialect, gzip) row by row. RC_INVALID when it is not one. */
+enum rc ctl_run_catalog(struct ctl_run *run, const char *uri, ctl_catalog_fn *fn, void *arg,
+                        struct err *err);
