@@ -400,6 +400,12 @@ static void close_all(struct file_list *list)
     }
 }
 
+bool file_list_goes_on(const struct file_list *list, const char *prefix, const char *after)
+{
+    return list->depth > 0 && list->last != NULL && strcmp(list->prefix, prefix) == 0 &&
+           strcmp(list->last, after) == 0;
+}
+
 enum rc file_list_page(struct file_list *list, int root, const char *prefix, const char *after,
                        unsigned max, struct file_list_page *ret_page, struct err *err)
 {
@@ -408,9 +414,8 @@ enum rc file_list_page(struct file_list *list, int root, const char *prefix, con
         .strings = arena_new(),
     };
     struct walk walk = {.list = list, .root = root, .page = &page};
-    bool goes_on = list->depth > 0 && list->last != NULL && strcmp(list->prefix, prefix) == 0 &&
-                   strcmp(list->last, after) == 0;
-    int failed = goes_on && fresh(&walk) ? 0 : start(&walk, prefix, after);
+    int failed =
+        file_list_goes_on(list, prefix, after) && fresh(&walk) ? 0 : start(&walk, prefix, after);
 
     if (failed != 0) {
         file_list_page_done(&page);

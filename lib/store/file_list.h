@@ -38,6 +38,8 @@ struct file_list_page {
 struct file_list *file_list_new(void);
 void file_list_free(struct file_list *list);
 SCOPED_FN(struct file_list, file_list_free)
+/** Whether that is where the last page ended. */
+bool file_list_goes_on(const struct file_list *list, const char *prefix, const char *after);
 /** Goes on where the last page ended if `prefix` and `after` say so, else starts anew. */
 enum rc file_list_page(struct file_list *list, int root, const char *prefix, const char *after,
                        unsigned max, struct file_list_page *ret_page, struct err *err);

@@ -29,8 +29,8 @@ struct file_names_filter {
     size_t name_max;     /**< Leave longer names out. */
 };
 
-/** Reads the directory `fd` from where it stands. Hidden names, sockets, pipes and devices are left out.
- * 0, or errno. */
+/** Reads the directory `fd` from where it stands. Hidden names, sockets, pipes and devices are left
+ * out. 0, or errno. */
 int file_names_read(struct file_names *names, int fd, const struct file_names_filter *filter);
 void file_names_done(struct file_names *names);
 static inline const char *file_names_at(const struct file_names *names, size_t i)

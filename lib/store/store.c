@@ -21,7 +21,7 @@ static void on_refusal(void *arg)
     if (refusal->head != NULL) {
         refusal->head(NULL, &refusal->err, refusal->arg);
     } else {
-        refusal->done(&refusal->err, refusal->arg);
+        refusal->done(refusal->err.rc != RC_OK ? &refusal->err : NULL, refusal->arg);
     }
     free(refusal);
 }
@@ -152,6 +152,19 @@ void store_remove(struct store *store, const char *const *keys, unsigned count, 
 void store_sync(struct store *store, store_done_fn *done, void *arg)
 {
     store->ops->sync(store, done, arg);
+}
+
+void store_find_open(struct store *store, const char *const *keys, unsigned count, bool *ret_open,
+                     store_done_fn *done, void *arg)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ret_open[i] = false;
+    }
+    if (store->ops->find_open == NULL || count == 0) {
+        refuse(store, &(struct err){.rc = RC_OK}, done, NULL, arg);
+        return;
+    }
+    store->ops->find_open(store, keys, count, ret_open, done, arg);
 }
 
 void store_cancel(struct store *store, struct store_op *op)

@@ -66,6 +66,9 @@ struct store_ops {
     void (*remove)(struct store *, const char *const *keys, unsigned count, store_done_fn *,
                    void *arg);
     void (*sync)(struct store *, store_done_fn *, void *arg);
+    /** NULL: objects of this kind of store are never open. */
+    void (*find_open)(struct store *, const char *const *keys, unsigned count, bool *ret_open,
+                      store_done_fn *, void *arg);
     void (*cancel)(struct store_op *);
     void (*free)(struct store *);
 };
@@ -114,6 +117,10 @@ void store_remove(struct store *store, const char *const *keys, unsigned count, 
                   void *arg);
 /** All puts that have completed are durable when `done` runs. */
 void store_sync(struct store *store, store_done_fn *done, void *arg);
+/** Sets `ret_open[i]` where a process has that object open for writing, as far as this store can
+ * know: where one may not ask (files of others, without CAP_LEASE) it says false. */
+void store_find_open(struct store *store, const char *const *keys, unsigned count, bool *ret_open,
+                     store_done_fn *done, void *arg);
 /** Asks; `done` still comes, with RC_CANCELED unless it had finished. `op` may be NULL. */
 void store_cancel(struct store *store, struct store_op *op);
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ struct store_file {
     struct store base;
     struct work *work;
     struct file_root *root;
-    struct file_list *list; /**< Where the last page ended; NULL while a task has it. */
+    struct file_list *list; /**< Where the last page ended; NULL while a task goes on from it. */
 };
 
 struct store_op {
@@ -81,7 +82,8 @@ struct store_op {
         struct {
             const char *const *keys;
             unsigned count;
-        } remove;
+            bool *open; /**< find_open */
+        } keys;
     };
 };
 
@@ -293,9 +295,8 @@ static void answer_list(struct store_op *op, const struct err *err)
         root_unref(store->root);
         store->root = op->list.new_root;
     }
-    file_list_free(store->list);
-    store->list = NULL;
     if (err == NULL && page->more) {
+        file_list_free(store->list);
         store->list = TAKE(op->list.cursor);
     }
     file_list_free(op->list.cursor);
@@ -318,7 +319,9 @@ static void list(struct store *base, const char *prefix, const char *after, unsi
     op->list.after = after;
     op->list.max = max;
     op->list.done = done;
-    op->list.cursor = store->list != NULL ? TAKE(store->list) : file_list_new();
+    op->list.cursor = store->list != NULL && file_list_goes_on(store->list, prefix, after)
+                          ? TAKE(store->list)
+                          : file_list_new();
     submit(op);
 }
 
@@ -626,13 +629,13 @@ static enum rc remove_one(struct store_op *op, const char *key, struct err *err)
 
 static enum rc run_remove(struct store_op *op, struct err *err)
 {
-    const char *const *keys = op->remove.keys;
+    const char *const *keys = op->keys.keys;
 
-    for (unsigned i = 0; i < op->remove.count; i++) {
+    for (unsigned i = 0; i < op->keys.count; i++) {
         if (remove_one(op, keys[i], err) != RC_OK) {
             return err->rc;
         }
-        if (i + 1 == op->remove.count || !siblings(keys[i], keys[i + 1])) {
+        if (i + 1 == op->keys.count || !siblings(keys[i], keys[i + 1])) {
             prune(op->root_fd, keys[i]);
         }
     }
@@ -644,8 +647,50 @@ static void remove_keys(struct store *base, const char *const *keys, unsigned co
 {
     struct store_op *op = op_new(base, NULL, run_remove, done, arg);
 
-    op->remove.keys = keys;
-    op->remove.count = count;
+    op->keys.keys = keys;
+    op->keys.count = count;
+    submit(op);
+}
+
+/** A read lease is refused exactly while somebody has the file open for writing. Whoever opens it
+ * in the moment we have one waits for that moment; the signal that tells us of it is one that is
+ * ignored by default (SIGIO would end the process). */
+static bool is_open(const struct store_op *op, const char *key)
+{
+    struct err unused;
+    struct stat st;
+    int fd = open_object(op, op->root_fd, key, READ_FLAGS, &st, &unused);
+    bool open = false;
+
+    if (fd < 0) {
+        return false;
+    }
+    if (fcntl(fd, F_SETSIG, SIGURG) == 0) {
+        open = fcntl(fd, F_SETLEASE, F_RDLCK) != 0 && (errno == EAGAIN || errno == EBUSY);
+        if (!open) {
+            fcntl(fd, F_SETLEASE, F_UNLCK);
+        }
+    }
+    close(fd);
+    return open;
+}
+
+static enum rc run_find_open(struct store_op *op, struct err *err)
+{
+    for (unsigned i = 0; i < op->keys.count; i++) {
+        op->keys.open[i] = is_open(op, op->keys.keys[i]);
+    }
+    return RC_OK;
+}
+
+static void find_open(struct store *base, const char *const *keys, unsigned count, bool *ret_open,
+                      store_done_fn *done, void *arg)
+{
+    struct store_op *op = op_new(base, NULL, run_find_open, done, arg);
+
+    op->keys.keys = keys;
+    op->keys.count = count;
+    op->keys.open = ret_open;
     submit(op);
 }
 
@@ -692,6 +737,7 @@ enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bo
         .copy = copy,
         .remove = remove_keys,
         .sync = sync_all,
+        .find_open = find_open,
         .cancel = cancel,
         .free = file_free,
     };

@@ -547,6 +547,36 @@ static void a_get_that_is_canceled_is_answered_once(void **state)
     assert_int_equal(outcome.rc, RC_INVALID);
 }
 
+static void a_file_that_is_open_for_writing_is_found(void **state)
+{
+    (void)state;
+    scoped(free) char *path = str_printf("%s/b", root);
+    static const char *const keys[] = {"a", "b", "missing", "../x"};
+    bool open_now[4] = {true, false, true, true};
+
+    assert_int_equal(put("a", "x"), RC_OK);
+    assert_int_equal(put("b", "x"), RC_OK);
+    int reader = open(path, O_RDONLY);
+    store_find_open(store, keys, 4, open_now, on_done, NULL);
+    until_answered();
+    assert_int_equal(outcome.rc, RC_OK);
+    assert_false(open_now[0] || open_now[1] || open_now[2] || open_now[3]);
+
+    int writer = open(path, O_WRONLY);
+    store_find_open(store, keys, 2, open_now, on_done, NULL);
+    until_answered();
+    assert_false(open_now[0]);
+    assert_true(open_now[1]);
+    close(writer);
+    store_find_open(store, keys, 2, open_now, on_done, NULL);
+    until_answered();
+    assert_false(open_now[1]);
+    close(reader);
+    store_find_open(store, keys, 0, open_now, on_done, NULL);
+    until_answered();
+    assert_int_equal(outcome.rc, RC_OK);
+}
+
 static void sync_says_when_all_is_durable(void **state)
 {
     (void)state;
@@ -712,6 +742,7 @@ int main(void)
         CASE(a_file_is_put_and_its_progress_told),
         CASE(a_copy_goes_within_and_between_stores),
         CASE(a_get_that_is_canceled_is_answered_once),
+        CASE(a_file_that_is_open_for_writing_is_found),
         CASE(sync_says_when_all_is_durable),
         CASE(a_full_disk_names_the_key_and_leaves_nothing),
         CASE(no_descriptors_left_is_a_limit_that_names_the_key),
