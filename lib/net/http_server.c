@@ -61,6 +61,7 @@ struct exchange {
     struct strbuf body;
     struct http_pair args[PAIRS_MAX], headers[PAIRS_MAX];
     unsigned arg_count, header_count;
+    struct http_request request; /**< What the handler is shown of the above. */
     /* the answer */
     unsigned status;
     struct MHD_Response *response;
@@ -315,21 +316,22 @@ static void read_peer(struct exchange *exchange, struct http_request *request)
 static void dispatch(void *arg)
 {
     struct exchange *exchange = arg;
-    struct http_request request = {.method = exchange->method,
-                                   .path = exchange->path,
-                                   .args = exchange->args,
-                                   .headers = exchange->headers,
-                                   .arg_count = exchange->arg_count,
-                                   .header_count = exchange->header_count,
-                                   .body = strbuf_text(&exchange->body),
-                                   .body_len = exchange->body.len};
+    struct http_request *request = &exchange->request;
 
     if (exchange->client == NULL || exchange->server == NULL || exchange->server->stopping) {
         exchange_unref(exchange); /* nobody is there to be answered */
         return;
     }
-    read_peer(exchange, &request);
-    exchange->server->handler(&request, &exchange->responder, exchange->server->arg);
+    *request = (struct http_request){.method = exchange->method,
+                                     .path = exchange->path,
+                                     .args = exchange->args,
+                                     .headers = exchange->headers,
+                                     .arg_count = exchange->arg_count,
+                                     .header_count = exchange->header_count,
+                                     .body = strbuf_text(&exchange->body),
+                                     .body_len = exchange->body.len};
+    read_peer(exchange, request);
+    exchange->server->handler(request, &exchange->responder, exchange->server->arg);
 }
 
 static enum MHD_Result queue_plain(struct MHD_Connection *client, unsigned status,

@@ -28,9 +28,9 @@
 #include "lib/run/loop.h"
 
 #define HTTP_SERVER_CONNECTIONS 64
-#define HTTP_SERVER_STREAMS 32
+#define HTTP_SERVER_STREAMS 16
 #define HTTP_SERVER_BODY (1u << 20)
-#define HTTP_SERVER_STREAM_KEPT (1u << 20)
+#define HTTP_SERVER_STREAM_KEPT (2u << 20)
 #define HTTP_SERVER_PATIENCE_MS 30000
 
 struct http_server;
