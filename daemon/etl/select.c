@@ -102,6 +102,9 @@ enum rc etl_look_up(struct db *db, void *arg, struct err *err)
     if (strcmp(etl->job->kind, "catalog") == 0) {
         return etl_look_up_catalog(db, etl, err);
     }
+    if (strcmp(etl->job->kind, "other") == 0) {
+        return RC_OK; /* no layout, nothing to make: etl_nothing says so */
+    }
     if (strcmp(etl->job->kind, "csv") == 0) {
         return catalog_csv_schema_get(db, etl->source, object->etag, etl->arena, &etl->schema, err);
     }
@@ -167,12 +170,17 @@ const struct etl_part *etl_choose_part(const struct etl *etl)
     return &etl_nothing;
 }
 
-/* ---- an HDF5 file that is not SEVIR's: crawled, and nothing to extract --------------------------
+/* ---- a file of another kind, or an HDF5 file that is not SEVIR's: nothing to extract -------------
  */
 
 static enum rc plan_nothing(struct etl *etl, struct err *err)
 {
     (void)err;
+    if (etl->layout == NULL) {
+        etl_end_early(etl, JOB_EV_EXCLUDED, "%s",
+                      etl->job->object.size == 0 ? "the object is empty" : "neither HDF5 nor CSV");
+        return RC_OK;
+    }
     etl_note(etl, "not a SEVIR file: its datasets are in the data catalog, nothing is extracted");
     return RC_OK;
 }
