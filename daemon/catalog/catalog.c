@@ -105,6 +105,11 @@ enum rc catalog_source_find(struct db *db, const char *bucket, const char *key, 
     return RC_OK;
 }
 
+unsigned catalog_pending(const struct catalog *catalog)
+{
+    return db_lane_pending(catalog->writer) + db_lane_pending(catalog->reader);
+}
+
 enum rc catalog_source(struct db *db, const char *bucket, const char *key, int64_t *ret_source,
                        struct err *err)
 {

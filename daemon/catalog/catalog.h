@@ -36,6 +36,8 @@ SCOPED_FN(struct catalog, catalog_close)
 
 void catalog_write(struct catalog *catalog, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
 void catalog_read(struct catalog *catalog, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+/** Reads and writes submitted and not completed. */
+unsigned catalog_pending(const struct catalog *catalog);
 
 /** The `sources` row of an object, made if it is new. */
 enum rc catalog_source(struct db *db, const char *bucket, const char *key, int64_t *ret_source,

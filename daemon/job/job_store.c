@@ -273,6 +273,11 @@ void job_store_read(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *do
     db_lane_submit(store->reader, fn, done, arg);
 }
 
+unsigned job_store_pending(const struct job_store *store)
+{
+    return db_lane_pending(store->writer) + db_lane_pending(store->reader);
+}
+
 uint64_t job_store_count(const struct job_store *store, enum job_state state)
 {
     return store->counts[state];

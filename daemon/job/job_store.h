@@ -31,6 +31,8 @@ SCOPED_FN(struct job_store, job_store_close)
 const char *job_store_path(const struct job_store *store);
 void job_store_write(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
 void job_store_read(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+/** Reads and writes submitted and not completed. */
+unsigned job_store_pending(const struct job_store *store);
 /** Jobs in a state now, by the moves observed. */
 uint64_t job_store_count(const struct job_store *store, enum job_state state);
 /** When the job that has been longest in `state` entered it (wall ms); 0 when there is none.

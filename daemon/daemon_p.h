@@ -1,0 +1,51 @@
+/** @file
+ * Private to the daemon's own files: daemon.c makes and takes down, daemon_ask.c answers the
+ * servers, daemon_notify.c talks to systemd.
+ */
+#pragma once
+
+#include "daemon/daemon.h"
+#include "daemon/ops/ops.h"
+#include "daemon/source/source.h"
+#include "lib/run/signals.h"
+
+struct daemon_notify;
+
+struct daemon {
+    struct services services;
+    char *config_path;
+    /** Every configuration there was: a stage may still use the one it started under, and a reload
+     * is rare and small. The last is in force. */
+    struct conf **confs;
+    unsigned conf_count;
+
+    struct source *source;
+    struct ops *ops;
+    struct signals *signals;
+    struct daemon_notify *notify;
+    struct loop_timer *pulse;    /**< Once a second: is the drain over, does the writer answer. */
+    struct loop_timer *deadline; /**< Of the stop. */
+
+    enum daemon_phase phase;
+    /** Each waits for the one before. */
+    enum { STOP_SOURCE, STOP_SERVERS, STOP_QUEUE, STOP_LANES, STOP_DONE } stop_step;
+    int64_t started_ms, reloaded_ms;
+    char *error; /**< Of the last reload or start of a service that failed. */
+    int64_t error_ms;
+
+    bool writer_asked;       /**< A probe of the state writer is under way, */
+    int64_t writer_asked_ms; /**< since then (monotonic). */
+    bool writer_failed;
+};
+
+/** Take over as the configuration in force. */
+void daemon_use_conf(struct daemon *daemon, struct conf *conf);
+void daemon_set_error(struct daemon *daemon, const char *text);
+void daemon_set_phase(struct daemon *daemon, enum daemon_phase phase);
+
+/** NULL, and every call below does nothing, when systemd did not start us. */
+struct daemon_notify *daemon_notify_start(struct services *services);
+void daemon_notify_stop(struct daemon_notify *notify);
+void daemon_notify_ready(struct daemon_notify *notify);
+void daemon_notify_reloading(struct daemon_notify *notify);
+void daemon_notify_stopping(struct daemon_notify *notify);
