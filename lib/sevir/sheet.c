@@ -53,9 +53,13 @@ static void choose_palette(struct sheet *sheet)
     const struct sheet_options *options = sheet->options;
     const struct colors *colors = colors_of(options->type);
     size_t pixels = (size_t)options->width * options->height;
-    bool used[256] = {false};
+    /* Looking at every pixel costs more than drawing: only a palette that may not fit is worth it.
+     */
+    const bool fits = colors->count + ARRAY_LEN(own) <= 256;
+    bool used[256];
 
-    for (unsigned i = 0; i < options->frame_count; i++) {
+    memset(used, fits, sizeof(used));
+    for (unsigned i = 0; !fits && i < options->frame_count; i++) {
         for (size_t p = 0; p < pixels; p++) {
             used[options->frames[i][p]] = true;
         }
@@ -214,8 +218,21 @@ void sheet_frame_line(struct sheet *sheet, uint32_t x, uint32_t y, uint32_t widt
     sheet_fill(sheet, x + width, y, 1, height, SHEET_FAINT);
 }
 
-/** The pixel under the middle of each of the sheet's; south is below. */
-static void draw_frame(struct sheet *sheet, const uint8_t *frame, uint32_t x, uint32_t y)
+/** Column `at` of the sheet's frame shows the frame's pixel under its middle. */
+static uint32_t *map_columns(const struct sheet *sheet)
+{
+    uint32_t *columns = mem_resize(NULL, sheet->frame_width, sizeof(*columns));
+
+    for (uint32_t at = 0; at < sheet->frame_width; at++) {
+        columns[at] =
+            (uint32_t)((2ull * at + 1) * sheet->options->width / (2ull * sheet->frame_width));
+    }
+    return columns;
+}
+
+/** South is below. */
+static void draw_frame(struct sheet *sheet, const uint8_t *frame, const uint32_t *columns,
+                       uint32_t x, uint32_t y)
 {
     const struct sheet_options *options = sheet->options;
 
@@ -224,8 +241,7 @@ static void draw_frame(struct sheet *sheet, const uint8_t *frame, uint32_t x, ui
         const uint8_t *source = frame + (options->height - 1 - from) * options->width;
         uint8_t *target = sheet->canvas.pixels + (size_t)(y + row) * sheet->canvas.width + x;
         for (uint32_t column = 0; column < sheet->frame_width; column++) {
-            uint64_t at = (2ull * column + 1) * options->width / (2ull * sheet->frame_width);
-            target[column] = sheet->remap[source[at]];
+            target[column] = sheet->remap[source[columns[column]]];
         }
     }
     sheet_frame_line(sheet, x, y, sheet->frame_width, sheet->frame_height);
@@ -234,13 +250,14 @@ static void draw_frame(struct sheet *sheet, const uint8_t *frame, uint32_t x, ui
 static void draw_grid(struct sheet *sheet)
 {
     const struct sheet_options *options = sheet->options;
+    scoped(free) uint32_t *columns = map_columns(sheet);
 
     for (unsigned i = 0; i < options->frame_count; i++) {
         uint32_t x = SHEET_MARGIN + i % sheet->columns * (sheet->cell_width + SHEET_GAP);
         uint32_t y = sheet->grid_y + i / sheet->columns * (sheet->cell_height + SHEET_GAP);
         char label[LABEL_MAX];
         write_label(options, i, label);
-        draw_frame(sheet, options->frames[i], x, y);
+        draw_frame(sheet, options->frames[i], columns, x, y);
         font_draw(&sheet->canvas, x, y + sheet->frame_height + SHEET_GAP / 2, sheet->label_scale,
                   SHEET_INK, label);
     }
