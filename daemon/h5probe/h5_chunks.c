@@ -58,6 +58,19 @@ static bool on_edge(const struct walk *walk)
     return false;
 }
 
+static enum rc count_written(struct walk *walk, struct err *err)
+{
+    const hid_t space = H5Dget_space(walk->id);
+    hsize_t written;
+
+    if (space < 0 || H5Dget_num_chunks(walk->id, space, &written) < 0) {
+        return h5_driver_err(err, "count the chunks");
+    }
+    H5Sclose(space);
+    walk->written = written;
+    return RC_OK;
+}
+
 /** H5Dread_chunk() failed: for a cell that was never written, or for a broken index? */
 static enum rc check_unwritten(struct walk *walk, struct layout_chunk *chunk, struct err *err)
 {
@@ -71,12 +84,7 @@ static enum rc check_unwritten(struct walk *walk, struct layout_chunk *chunk, st
     *chunk = (struct layout_chunk){.address = LAYOUT_UNALLOCATED};
     walk->missed++;
     if (walk->missed == MISSES_BEFORE_COUNT) {
-        hsize_t written;
-
-        if (H5Dget_num_chunks(walk->id, H5S_ALL, &written) < 0) {
-            return h5_driver_err(err, "count the chunks");
-        }
-        walk->written = written;
+        return count_written(walk, err);
     }
     return RC_OK;
 }
