@@ -453,6 +453,25 @@ bool catalog_row_is_storm(const struct catalog_row *row)
     return row->id[0] == 'S';
 }
 
+struct catalog_row catalog_row_copy(const struct catalog_row *row, struct arena *arena)
+{
+    struct catalog_row copy = *row;
+    size_t bytes = row->frame_count * sizeof(*row->minute_offsets);
+    int16_t *offsets = arena_alloc(arena, MAX_OF(bytes, 1));
+
+    if (bytes > 0) {
+        memcpy(offsets, row->minute_offsets, bytes);
+    }
+    copy.minute_offsets = offsets;
+    copy.id = arena_dup(arena, row->id);
+    copy.file_name = arena_dup(arena, row->file_name);
+    copy.episode_id = arena_dup(arena, row->episode_id);
+    copy.event_id = arena_dup(arena, row->event_id);
+    copy.event_type = arena_dup(arena, row->event_type);
+    copy.proj = arena_dup(arena, row->proj);
+    return copy;
+}
+
 /* ---- writing ------------------------------------------------------------------------------- */
 
 void catalog_row_write_header(struct strbuf *out)

@@ -59,3 +59,5 @@ void catalog_row_write(const struct catalog_row *row, struct strbuf *out);
 void catalog_row_write_header(struct strbuf *out);
 /** Storm event ids begin with 'S', random ones with 'R'. */
 bool catalog_row_is_storm(const struct catalog_row *row);
+/** A copy whose strings live in `arena`. */
+struct catalog_row catalog_row_copy(const struct catalog_row *row, struct arena *arena);
