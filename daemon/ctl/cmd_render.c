@@ -321,6 +321,9 @@ static enum ctl_exit run_render(struct ctl *ctl, const struct ctl_args *args)
     if (out == NULL) {
         return ctl_misuse("render", "-o is missing: where to write");
     }
+    if (ctl_run_is_same(out, rendering.uri)) {
+        return ctl_fail("'%s' is what is read; choose another name for -o", out);
+    }
     if (by_index == (id != NULL)) {
         return ctl_misuse("render", "say which event: --index N or --id ID");
     }

@@ -9,6 +9,7 @@
 #include "lib/base/mem.h"
 
 #define FLASH_COLUMNS 5
+#define IDS_MAX 10000000
 
 /** A table of flashes: (n, 5) numbers, named by the event. */
 static bool is_flashes(const struct layout_dataset *dataset)
@@ -106,6 +107,10 @@ static enum rc load_ids(struct ctl_run *run, struct ctl_h5 *file, struct err *er
 
     if (file->id_list != NULL || ids == NULL || count == 0) {
         return RC_OK;
+    }
+    if (count > IDS_MAX) {
+        return err_set(err, RC_LIMIT, "dataset 'id' has %" PRIu64 " rows, at most %d are read",
+                       count, IDS_MAX);
     }
     if (ids->rank != 1 || ids->dims[0] != count || ids->dtype.class_ != LAYOUT_STRING ||
         ids->dtype.size == 0) {

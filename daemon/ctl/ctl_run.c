@@ -135,14 +135,27 @@ static enum rc parse_local(const char *text, struct uri **ret_uri, struct err *e
     return rc;
 }
 
-bool ctl_run_is_folder(const char *text)
+/** False when it is not local or not there. */
+static bool stat_uri(const char *text, struct stat *ret_stat)
 {
     scoped(uri_free) struct uri *uri = NULL;
     struct err err;
+
+    return parse_local(text, &uri, &err) == RC_OK && stat(uri->path, ret_stat) == 0;
+}
+
+bool ctl_run_is_folder(const char *uri)
+{
     struct stat st;
 
-    return parse_local(text, &uri, &err) == RC_OK && stat(uri->path, &st) == 0 &&
-           S_ISDIR(st.st_mode);
+    return stat_uri(uri, &st) && S_ISDIR(st.st_mode);
+}
+
+bool ctl_run_is_same(const char *uri, const char *other)
+{
+    struct stat a, b;
+
+    return stat_uri(uri, &a) && stat_uri(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 enum rc ctl_run_open_store(struct ctl_run *run, const char *text, struct store **ret_store,

@@ -38,6 +38,8 @@ struct h5_object ctl_object_h5(const struct ctl_object *object);
 
 /** Whether the URI names a local folder. */
 bool ctl_run_is_folder(const char *uri);
+/** Whether two URIs name one local file that exists: writing to one would destroy the other. */
+bool ctl_run_is_same(const char *uri, const char *other);
 /** The store at a URI of a folder. */
 enum rc ctl_run_open_store(struct ctl_run *run, const char *uri, struct store **ret_store,
                            struct err *err);
@@ -53,7 +55,7 @@ enum rc ctl_run_layout(struct ctl_run *run, const struct ctl_object *object,
 
 /** Rows of a dataset, decoded; free with h5_slab_free() once `ret_rows` is no longer needed.
  * RC_LIMIT for more than CTL_ROWS_MAX bytes. */
-#define CTL_ROWS_MAX (4ull << 30)
+#define CTL_ROWS_MAX (1ull << 30)
 enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
                      const struct layout *layout, const struct layout_dataset *dataset,
                      uint64_t first, uint64_t count, struct h5_slab **ret_slab,
