@@ -1,9 +1,8 @@
 /** @file
  * The draft of a manifest: what EXTRACTED leaves on disk, and PUBLISHING puts.
  *
- * STATE_DIR/jobs/<id>.json holds the very bytes of the future manifest;
- * STATE_DIR/jobs/<id>.previous the manifest that was withdrawn when extraction began to overwrite
- * its outputs. Extraction writes them, publishing reads them; neither includes the other.
+ * STATE_DIR/jobs/<id>.json holds the very bytes of the future manifest. Extraction writes it,
+ * publishing reads it; neither includes the other.
  *
  * Thread:     the calls block: a worker of the FILE lane.
  */
@@ -18,9 +17,5 @@ enum rc job_draft_write(const char *state_dir, uint64_t job, const void *bytes, 
 /** RC_NOT_FOUND when there is none; the caller frees. */
 enum rc job_draft_read(const char *state_dir, uint64_t job, char **ret_bytes, size_t *ret_len,
                        struct err *err);
-enum rc job_draft_write_previous(const char *state_dir, uint64_t job, const void *bytes, size_t len,
-                                 struct err *err);
-enum rc job_draft_read_previous(const char *state_dir, uint64_t job, char **ret_bytes,
-                                size_t *ret_len, struct err *err);
-/** Both; none there is no error. */
+/** None there is no error. */
 void job_draft_remove(const char *state_dir, uint64_t job);

@@ -21,7 +21,8 @@ static bool answered, expired;
 
 static void remove_dir(void)
 {
-    static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm", "lock"};
+    static const char *const names[] = {"state.db",   "state.db-wal",   "state.db-shm",  "lock",
+                                        "catalog.db", "catalog.db-wal", "catalog.db-shm"};
     char path[96];
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
