@@ -229,6 +229,7 @@ static void find_hive_parts(const char *key, struct classify_partition *partitio
         if (partition->count == 0) {
             partition->folder_len = part > key ? (size_t)(part - key) - 1 : 0;
         }
+        partition->partition_len = (size_t)(slash - key);
         add_pair(partition, part, (size_t)(equals - part), equals + 1,
                  (size_t)(slash - equals - 1));
     }
@@ -248,6 +249,7 @@ static void find_sevir_year(const char *key, struct classify_partition *partitio
     for (const char *part = key, *slash; (slash = strchr(part, '/')) != NULL; part = slash + 1) {
         if (is_year(part, (size_t)(slash - part))) {
             partition->folder_len = part > key ? (size_t)(part - key) - 1 : 0;
+            partition->partition_len = (size_t)(slash - key);
             add_pair(partition, "year", 4, part, 4);
             return;
         }
@@ -266,10 +268,10 @@ static void find_sevir_year(const char *key, struct classify_partition *partitio
 void classify_partition(const char *key, bool sevir, struct classify_partition *ret_partition)
 {
     const char *base = str_basename(key);
+    const size_t folder_len = base > key ? (size_t)(base - key) - 1 : 0;
 
-    *ret_partition = (struct classify_partition){
-        .folder_len = base > key ? (size_t)(base - key) - 1 : 0,
-    };
+    *ret_partition =
+        (struct classify_partition){.folder_len = folder_len, .partition_len = folder_len};
     find_hive_parts(key, ret_partition);
     if (ret_partition->count == 0 && sevir) {
         find_sevir_year(key, ret_partition);

@@ -38,6 +38,7 @@ struct classify_partition {
     char *names[CLASSIFY_KEYS_MAX], *values[CLASSIFY_KEYS_MAX];
     /** Length of the key's part in front: the table's folder, without its slash. */
     size_t folder_len;
+    size_t partition_len; /**< The same with the partition's own folders. */
 };
 
 /** From Hive-style parts ("year=2019/month=01"), or, for SEVIR's files, the year in the path or in

@@ -22,7 +22,8 @@ struct record {
     int64_t source;
     struct classify_partition partition;
     const char *location; /**< URI of the table's folder. */
-    const char *values;   /**< "year=2019"; "" without partitions. */
+    const char *partition_location;
+    const char *values; /**< "year=2019"; "" without partitions. */
     struct err *err;
 };
 
@@ -107,10 +108,8 @@ static enum rc put_table(struct record *record, const char *name, const char *fo
     if (record->partition.count == 0) {
         return catalog_table_feed(record->db, DATABASE, name, record->source, record->err);
     }
-    return catalog_partition_put(
-        record->db, DATABASE, name, record->values,
-        arena_printf(record->crawl->arena, "%s/%s", record->location, record->values),
-        record->source, record->err);
+    return catalog_partition_put(record->db, DATABASE, name, record->values,
+                                 record->partition_location, record->source, record->err);
 }
 
 /** A raster type's rows: its pixels, and whatever the file has beside (the id). */
@@ -282,24 +281,35 @@ static enum rc record_kind(struct record *record)
     return RC_OK;
 }
 
+/** The URI of the first `len` bytes of the key. */
+static char *folder_uri(const struct crawl *crawl, size_t len)
+{
+    scoped(free) char *folder = str_dup_n(crawl->job->object.key, len);
+
+    return uri_format(crawl->services->raw->uri, len > 0 ? folder : NULL);
+}
+
 enum rc crawl_record(struct db *db, void *arg, struct err *err)
 {
     struct crawl *crawl = arg;
     const struct job_object *object = &crawl->job->object;
     const bool sevir = crawl->class_ == CLASSIFY_HDF5 && classify_layout(crawl->layout) != 0;
     scoped(classify_partition_done) struct classify_partition partition;
-    scoped(free) char *folder = NULL, *location = NULL, *values = NULL;
+    scoped(free) char *location = NULL;
+    scoped(free) char *partition_location = NULL;
+    scoped(free) char *values = NULL;
     struct record record;
 
     classify_partition(object->key, sevir, &partition);
-    folder = str_dup_n(object->key, partition.folder_len);
-    location = uri_format(crawl->services->raw->uri, partition.folder_len > 0 ? folder : NULL);
+    location = folder_uri(crawl, partition.folder_len);
+    partition_location = folder_uri(crawl, partition.partition_len);
     values = classify_partition_values(&partition);
     record = (struct record){
         .db = db,
         .crawl = crawl,
         .partition = partition,
         .location = location,
+        .partition_location = partition_location,
         .values = values,
         .err = err,
     };
