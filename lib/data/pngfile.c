@@ -32,10 +32,9 @@ struct pngfile_encoder {
     size_t deflated_cap;
 };
 
-struct picture {
-    const uint8_t *pixels;
-    uint32_t width, height;
-    bool flip;
+/** How a picture is laid out. */
+struct plan {
+    const struct pngfile_picture *picture;
     unsigned depth;
     size_t row_bytes; /**< Packed, without the filter byte. */
 };
@@ -61,7 +60,7 @@ static unsigned depth_of(unsigned colors)
     return colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8;
 }
 
-static const uint8_t *source_row(const struct picture *picture, uint32_t y)
+static const uint8_t *source_row(const struct pngfile_picture *picture, uint32_t y)
 {
     return picture->pixels + (size_t)(picture->flip ? picture->height - 1 - y : y) * picture->width;
 }
@@ -144,20 +143,52 @@ static bool indices_ok(const uint8_t *pixels, size_t count, unsigned colors)
     return high[0] < colors;
 }
 
-/** Eight bits: each row less the one above it, which deflates better than the rows do. Fewer bits:
- * as they are, since there the filter costs bytes. */
-static void lay_rows(const struct picture *picture, uint8_t *rows)
+static void map_row(const uint8_t *codes, size_t width, const uint8_t *map, uint8_t *to)
 {
-    for (uint32_t y = 0; y < picture->height; y++, rows += picture->row_bytes + 1) {
+    for (size_t i = 0; i < width; i++) {
+        to[i] = map[codes[i]];
+    }
+}
+
+/** Fewer than eight bits: rows as they are, since there the filter costs bytes. */
+static void lay_packed(struct pngfile_encoder *encoder, const struct plan *plan)
+{
+    const struct pngfile_picture *picture = plan->picture;
+    uint8_t *to = encoder->rows;
+
+    for (uint32_t y = 0; y < picture->height; y++, to += plan->row_bytes + 1) {
         const uint8_t *row = source_row(picture, y);
 
-        rows[0] = picture->depth == 8 ? FILTER_UP : FILTER_NONE;
-        if (picture->depth < 8) {
-            pack_row(row, picture->width, rows + 1, picture->depth);
-        } else if (y == 0) {
-            memcpy(rows + 1, row, picture->row_bytes);
+        to[0] = FILTER_NONE;
+        if (picture->map == NULL) {
+            pack_row(row, picture->width, to + 1, plan->depth);
         } else {
-            subtract_row(row, source_row(picture, y - 1), rows + 1, picture->row_bytes);
+            map_row(row, picture->width, picture->map, to + 1);
+            pack_row(to + 1, picture->width, to + 1, plan->depth);
+        }
+    }
+}
+
+/** Eight bits: each row less the one above it, which deflates better than the rows do. From the
+ * bottom, for what is subtracted still has to be there. */
+static void lay_bytes(struct pngfile_encoder *encoder, const struct plan *plan)
+{
+    const struct pngfile_picture *picture = plan->picture;
+    size_t step = plan->row_bytes + 1;
+
+    for (uint32_t y = 0; picture->map != NULL && y < picture->height; y++) {
+        map_row(source_row(picture, y), picture->width, picture->map, encoder->rows + y * step + 1);
+    }
+    for (uint32_t y = picture->height; y-- > 0;) {
+        uint8_t *to = encoder->rows + y * step;
+        const uint8_t *row = picture->map != NULL ? to + 1 : source_row(picture, y);
+
+        to[0] = FILTER_UP;
+        if (y > 0) {
+            subtract_row(row, picture->map != NULL ? to + 1 - step : source_row(picture, y - 1),
+                         to + 1, plan->row_bytes);
+        } else {
+            memmove(to + 1, row, plan->row_bytes);
         }
     }
 }
@@ -258,11 +289,7 @@ static void set_texts(png_structp png, png_infop info, const struct pngfile_text
 }
 
 struct frame {
-    const struct picture *picture;
-    const struct pngfile_rgb *palette;
-    unsigned colors;
-    const struct pngfile_text *texts;
-    unsigned text_count;
+    const struct plan *plan;
     const uint8_t *deflated;
     size_t deflated_len;
 };
@@ -270,17 +297,19 @@ struct frame {
 /** Everything of libpng that may jump. */
 static void write_chunks(png_structp png, png_infop info, const struct frame *frame)
 {
+    const struct pngfile_picture *picture = frame->plan->picture;
     png_color palette[PALETTE_MAX];
 
-    for (unsigned i = 0; i < frame->colors; i++) {
-        palette[i] = (png_color){frame->palette[i].r, frame->palette[i].g, frame->palette[i].b};
+    for (unsigned i = 0; i < picture->colors; i++) {
+        palette[i] =
+            (png_color){picture->palette[i].r, picture->palette[i].g, picture->palette[i].b};
     }
-    png_set_IHDR(png, info, frame->picture->width, frame->picture->height,
-                 (int)frame->picture->depth, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_set_PLTE(png, info, palette, (int)frame->colors);
-    if (frame->text_count > 0) {
-        set_texts(png, info, frame->texts, frame->text_count);
+    png_set_IHDR(png, info, picture->width, picture->height, (int)frame->plan->depth,
+                 PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    png_set_PLTE(png, info, palette, (int)picture->colors);
+    if (picture->text_count > 0) {
+        set_texts(png, info, picture->texts, picture->text_count);
     }
     png_write_info(png, info);
     png_write_chunk(png, (png_const_bytep) "IDAT", frame->deflated, frame->deflated_len);
@@ -310,36 +339,53 @@ static enum rc write_frame(const struct frame *frame, struct strbuf *out, struct
     return rc;
 }
 
-enum rc pngfile_encode(struct pngfile_encoder *encoder, const uint8_t *pixels, uint32_t width,
-                       uint32_t height, bool flip, const struct pngfile_rgb *palette,
-                       unsigned colors, const struct pngfile_text *texts, unsigned text_count,
+static enum rc check_picture(const struct pngfile_picture *picture, struct err *err)
+{
+    bool mapped = picture->map != NULL;
+
+    if (picture->width == 0 || picture->height == 0 || picture->width > SIDE_MAX ||
+        picture->height > SIDE_MAX) {
+        return err_set(err, RC_INVALID, "picture: cannot be %" PRIu32 "x%" PRIu32, picture->width,
+                       picture->height);
+    }
+    if (picture->colors == 0 || picture->colors > PALETTE_MAX || picture->text_count > TEXTS_MAX) {
+        return err_set(err, RC_INVALID, "picture: %u colours and %u texts", picture->colors,
+                       picture->text_count);
+    }
+    if (!indices_ok(mapped ? picture->map : picture->pixels,
+                    mapped ? 256 : (size_t)picture->width * picture->height, picture->colors)) {
+        return err_set(err, RC_INVALID, "picture: a pixel has none of its %u colours",
+                       picture->colors);
+    }
+    return RC_OK;
+}
+
+enum rc pngfile_encode(struct pngfile_encoder *encoder, const struct pngfile_picture *picture,
                        struct strbuf *out, struct err *err)
 {
-    struct picture picture = {pixels, width, height, flip, depth_of(colors), 0};
-    struct frame frame = {&picture, palette, colors, texts, text_count, NULL, 0};
+    struct plan plan = {.picture = picture, .depth = depth_of(picture->colors)};
+    struct frame frame = {.plan = &plan};
+    enum rc rc = check_picture(picture, err);
     size_t len;
-    enum rc rc;
 
-    if (width == 0 || height == 0 || width > SIDE_MAX || height > SIDE_MAX) {
-        return err_set(err, RC_INVALID, "picture: cannot be %" PRIu32 "x%" PRIu32, width, height);
-    }
-    if (colors == 0 || colors > PALETTE_MAX || text_count > TEXTS_MAX) {
-        return err_set(err, RC_INVALID, "picture: %u colours and %u texts", colors, text_count);
-    }
-    if (!indices_ok(pixels, (size_t)width * height, colors)) {
-        return err_set(err, RC_INVALID, "picture: a pixel has none of its %u colours", colors);
-    }
-    picture.row_bytes = ((size_t)width * picture.depth + 7) / 8;
-    len = (picture.row_bytes + 1) * height;
-    if (len > INT32_MAX / 2) {
-        return err_set(err, RC_LIMIT, "picture: %zu bytes are too many for one", len);
-    }
-    /* A row is packed in place and needs half its pixels for a moment. */
-    rc = make_room(&encoder->rows, &encoder->rows_cap, len + width, err);
     if (rc != RC_OK) {
         return rc;
     }
-    lay_rows(&picture, encoder->rows);
+    plan.row_bytes = ((size_t)picture->width * plan.depth + 7) / 8;
+    len = (plan.row_bytes + 1) * picture->height;
+    if (len > INT32_MAX / 2) {
+        return err_set(err, RC_LIMIT, "picture: %zu bytes are too many for one", len);
+    }
+    /* A row is mapped and packed in place, and needs all its pixels for a moment. */
+    rc = make_room(&encoder->rows, &encoder->rows_cap, len + picture->width, err);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    if (plan.depth == 8) {
+        lay_bytes(encoder, &plan);
+    } else {
+        lay_packed(encoder, &plan);
+    }
     rc = deflate_rows(encoder, len, &frame.deflated_len, err);
     if (rc != RC_OK) {
         return rc;
@@ -354,7 +400,14 @@ enum rc pngfile_indexed(const uint8_t *pixels, uint32_t width, uint32_t height, 
                         struct err *err)
 {
     scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
+    struct pngfile_picture picture = {.pixels = pixels,
+                                      .width = width,
+                                      .height = height,
+                                      .flip = flip,
+                                      .palette = palette,
+                                      .colors = colors,
+                                      .texts = texts,
+                                      .text_count = text_count};
 
-    return pngfile_encode(encoder, pixels, width, height, flip, palette, colors, texts, text_count,
-                          out, err);
+    return pngfile_encode(encoder, &picture, out, err);
 }

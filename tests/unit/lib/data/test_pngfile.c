@@ -83,29 +83,41 @@ static void decode(const struct strbuf *file, struct decoded *decoded)
     png_destroy_read_struct(&png, &info, NULL);
 }
 
+/** Written and read back; where `mapped`, the pixels are codes of which many share an index. */
 static void check(struct pngfile_encoder *encoder, uint32_t width, uint32_t height, bool flip,
-                  unsigned colors)
+                  unsigned colors, bool mapped)
 {
     scoped(strbuf_done) struct strbuf file = {0};
-    uint8_t *pixels = malloc((size_t)width * height);
+    uint8_t *pixels = malloc((size_t)width * height), map[256];
+    struct pngfile_picture picture = {.pixels = pixels,
+                                      .map = mapped ? map : NULL,
+                                      .width = width,
+                                      .height = height,
+                                      .flip = flip,
+                                      .palette = palette,
+                                      .colors = colors};
     struct decoded decoded;
     struct err err;
 
-    for (size_t i = 0; i < (size_t)width * height; i++) {
-        pixels[i] = (uint8_t)((i * i / 3 + i / 11) % colors);
+    for (unsigned code = 0; code < 256; code++) {
+        map[code] = (uint8_t)(mapped ? (code / 3 + 1) % colors : code);
     }
-    assert_int_equal(
-        pngfile_encode(encoder, pixels, width, height, flip, palette, colors, NULL, 0, &file, &err),
-        RC_OK);
+    for (size_t i = 0; i < (size_t)width * height; i++) {
+        pixels[i] = (uint8_t)((i * i / 3 + i / 11) % (mapped ? 256 : colors));
+    }
+    assert_int_equal(pngfile_encode(encoder, &picture, &file, &err), RC_OK);
     decode(&file, &decoded);
     assert_int_equal(decoded.width, width);
     assert_int_equal(decoded.height, height);
     assert_int_equal(decoded.colors, colors);
     assert_int_equal(decoded.depth, colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8);
     assert_memory_equal(decoded.palette, palette, colors * 3);
-    for (uint32_t y = 0; y < height; y++) {
-        assert_memory_equal(decoded.pixels + (size_t)y * width,
-                            pixels + (size_t)(flip ? height - 1 - y : y) * width, width);
+    for (size_t i = 0; i < (size_t)width * height; i++) {
+        size_t y = flip ? height - 1 - i / width : i / width;
+
+        if (decoded.pixels[i] != map[pixels[y * width + i % width]]) {
+            fail_msg("pixel %zu of %ux%u in %u colours", i, width, height, colors);
+        }
     }
     free(decoded.pixels);
     free(pixels);
@@ -117,12 +129,12 @@ static void every_depth_width_and_direction_reads_back(void **state)
     static const unsigned colors[] = {1, 2, 3, 4, 5, 11, 16, 17, 118, 256};
     scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
 
-    for (unsigned c = 0; c < ARRAY_LEN(colors); c++) {
+    for (unsigned c = 0; c < ARRAY_LEN(colors) * 2; c++) {
         for (uint32_t width = 1; width <= 70; width++) {
-            check(encoder, width, 1 + width % 5, width % 2 == 0, colors[c]);
+            check(encoder, width, 1 + width % 5, width % 2 == 0, colors[c / 2], c % 2 == 0);
         }
-        check(encoder, 384, 384, true, colors[c]);
-        check(encoder, 769, 193, false, colors[c]);
+        check(encoder, 384, 384, true, colors[c / 2], c % 2 == 0);
+        check(encoder, 769, 193, false, colors[c / 2], c % 2 == 0);
     }
 }
 
@@ -153,6 +165,12 @@ static void the_same_picture_gives_the_same_bytes_whatever_came_before(void **st
     scoped(strbuf_done) struct strbuf one = {0}, two = {0};
     scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
     uint8_t *pixels = malloc(384 * 384);
+    struct pngfile_picture picture = {.pixels = pixels,
+                                      .width = 384,
+                                      .height = 384,
+                                      .flip = true,
+                                      .palette = palette,
+                                      .colors = 11};
     struct err err;
 
     for (size_t i = 0; i < 384 * 384; i++) {
@@ -160,10 +178,9 @@ static void the_same_picture_gives_the_same_bytes_whatever_came_before(void **st
     }
     assert_int_equal(pngfile_indexed(pixels, 384, 384, true, palette, 11, NULL, 0, &one, &err),
                      RC_OK);
-    check(encoder, 700, 500, false, 256);
+    check(encoder, 700, 500, false, 256, true);
     strbuf_puts(&two, "before");
-    assert_int_equal(
-        pngfile_encode(encoder, pixels, 384, 384, true, palette, 11, NULL, 0, &two, &err), RC_OK);
+    assert_int_equal(pngfile_encode(encoder, &picture, &two, &err), RC_OK);
     assert_int_equal(two.len, one.len + 6);
     assert_memory_equal(two.data + 6, one.data, one.len);
     free(pixels);
@@ -193,6 +210,10 @@ static void what_cannot_be_a_picture_is_refused_and_nothing_is_written(void **st
     static const struct pngfile_text bad = {"", "no keyword"};
     static const uint8_t pixels[] = {0, 1, 2, 3};
     scoped(strbuf_done) struct strbuf file = {0};
+    scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
+    uint8_t map[256] = {0};
+    struct pngfile_picture mapped = {
+        .pixels = pixels, .map = map, .width = 2, .height = 2, .palette = palette, .colors = 3};
     struct err err;
 
     strbuf_puts(&file, "x");
@@ -207,6 +228,9 @@ static void what_cannot_be_a_picture_is_refused_and_nothing_is_written(void **st
                      RC_INVALID);
     assert_int_equal(pngfile_indexed(pixels, 2, 2, false, palette, 4, &bad, 1, &file, &err),
                      RC_INVALID);
+    map[77] = 3;
+    assert_int_equal(pngfile_encode(encoder, &mapped, &file, &err), RC_INVALID);
+    assert_string_equal(err.text, "picture: a pixel has none of its 3 colours");
     assert_int_equal(file.len, 1);
 }
 
