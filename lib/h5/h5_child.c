@@ -194,7 +194,8 @@ static enum rc explain_signal(int signal, struct err *err)
     case SIGSYS:
         return err_set(err, RC_CRASHED, "helper tried a forbidden system call (SIGSYS)");
     case SIGXCPU:
-        return err_set(err, RC_TIMEOUT, "helper used up its processor time (SIGXCPU)");
+        /* Not a matter of a slow store or a busy machine: it would do so again. */
+        return err_set(err, RC_CRASHED, "helper used up its processor time (SIGXCPU)");
     default:
         return err_set(err, RC_CRASHED, "helper killed by signal %d (SIG%s)", signal,
                        name != NULL ? name : "?");

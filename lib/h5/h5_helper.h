@@ -4,8 +4,16 @@
  * A call starts one helper process on a socket pair, answers its requests for bytes from the store
  * (pinned to the object's etag), and ends with a layout, with rows, or with an error. A helper that
  * dies, talks nonsense, asks too much or passes its deadline is killed; the error says how it
- * ended: RC_CRASHED "helper killed by signal 11 (SIGSEGV)", RC_TIMEOUT, RC_CORRUPT with libhdf5's
- * words.
+ * ended:
+ *
+ *     RC_CORRUPT      libhdf5 refuses the content; its words follow
+ *     RC_INVALID      not HDF5, or no such rows
+ *     RC_UNSUPPORTED  a filter, a type or a storage nobody here reads, or more memory than allowed
+ *     RC_CRASHED      "helper killed by signal 11 (SIGSEGV)", a forbidden system call, nonsense, or
+ *                     a quarter of the deadline in processor time: it would do so again
+ *     RC_TIMEOUT      the deadline passed, most likely waiting for the store
+ *     the store's     when a read failed (RC_CHANGED, RC_NETWORK...)
+ *     RC_IO           the helper cannot be started
  *
  * Thread:     the loop's.
  * Completion: `done` later, exactly once. h5_cancel() asks; `done` then says RC_CANCELED.
@@ -23,9 +31,9 @@ struct h5_call;
 
 struct h5_options {
     const char *program; /**< Path of sevird-h5probe; NULL: beside us, or the libexec directory. */
-    unsigned parallel;   /**< Helpers at once; more wait in line. */
-    int64_t deadline_ms; /**< For a layout; rows get as much a call. */
-    uint64_t memory_bytes; /**< RLIMIT_AS of the helper. */
+    unsigned parallel;   /**< Helpers at once; more wait in line. 0: 1. */
+    int64_t deadline_ms; /**< A call, from when its helper starts. 0: a minute. */
+    uint64_t memory_bytes; /**< RLIMIT_AS of the helper. 0: 512 MiB. */
 };
 
 /** The object to read, as a sighting or a head told. */

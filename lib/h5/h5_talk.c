@@ -291,7 +291,7 @@ static void send_request(struct h5_call *call)
         .kind = call->kind,
         .file_size = call->size,
         .memory_bytes = call->helper->memory_bytes,
-        .cpu_seconds = (uint64_t)(call->helper->deadline_ms + 999) / 1000 + 1,
+        .cpu_seconds = (uint64_t)(call->helper->deadline_ms + 3999) / 4000,
         .first = call->first_row,
         .count = call->row_count,
         .bytes = call->out_len,

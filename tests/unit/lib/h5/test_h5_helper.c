@@ -291,7 +291,7 @@ static void every_misbehaviour_ends_with_a_reason(void **state)
     } cases[] = {
         {"dies", RC_CRASHED, "helper killed by signal 11 (SIGSEGV)", false},
         {"breaks-out", RC_CRASHED, "helper tried a forbidden system call (SIGSYS)", false},
-        {"computes", RC_TIMEOUT, "processor time", false},
+        {"computes", RC_CRASHED, "processor time", false},
         {"says-nothing", RC_CRASHED, "ended with status 0 and without an answer", false},
         {"hangs", RC_TIMEOUT, "not done after 0.3 s", true},
         {"hangs-up", RC_TIMEOUT, "not done after 0.3 s", true},
