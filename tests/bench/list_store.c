@@ -47,6 +47,11 @@ static void on_page(const struct store_object *objects, unsigned count, bool mor
     }
 }
 
+static double seconds(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
 int main(int argc, char **argv)
 {
     struct work *work;
@@ -77,8 +82,11 @@ int main(int argc, char **argv)
         loop_run(loop);
         free(after);
         getrusage(RUSAGE_SELF, &used);
-        printf("%llu keys in %llu pages, %.2f s, peak RSS %.1f MiB\n", keys, pages,
-               (double)(now_mono_ms() - began_ms) / 1000, (double)used.ru_maxrss / 1024);
+        printf(
+            "%llu keys in %llu pages, %.2f s; so far %.2f s of user, %.2f s of system time, peak "
+            "RSS %.1f MiB\n",
+            keys, pages, (double)(now_mono_ms() - began_ms) / 1000, seconds(used.ru_utime),
+            seconds(used.ru_stime), (double)used.ru_maxrss / 1024);
     }
     store_free(store);
     work_free(work);

@@ -2,10 +2,12 @@
 # Lists a million objects: all in one directory, a thousand in each of a thousand, one in each of a
 # million. Not part of the suites: it makes three million files under $TMPDIR and takes minutes.
 #
-#     sh tests/bench/list_store.sh [COUNT]
+#     sh tests/bench/list_store.sh [COUNT] [one|thousand|million]...
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 count=${1:-1000000}
+[ $# -gt 0 ] && shift
+[ $# -gt 0 ] || set -- one thousand million
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
@@ -29,7 +31,7 @@ for i in range(count):
 PYTHON
 }
 
-for shape in one thousand million; do
+for shape in "$@"; do
     make_files "$work/$shape" "$shape"
     echo "$count files, directories: $shape"
     "$work/list_store" "$work/$shape"
