@@ -156,8 +156,8 @@ static void run_note_keys(void *arg)
     struct disk *disk = arg;
     struct etl *etl = disk->etl;
 
-    if (job_ledger_add(etl->conf->state_dir, etl->job->object.key, etl->planned,
-                       etl->planned_count, &disk->err) == RC_OK) {
+    if (job_ledger_add(etl->conf->state_dir, etl->job->object.key, etl->planned, etl->planned_count,
+                       &disk->err) == RC_OK) {
         disk->err.rc = RC_OK; /* what was tried on the way does not count */
     }
 }
