@@ -3,6 +3,7 @@
  */
 #include "daemon/job/job_draft.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -42,4 +43,24 @@ void job_draft_remove(const char *state_dir, uint64_t job)
     /* One that stays is a stray file of a finished job: harmless, and the next write replaces it.
      */
     (void)unlink(path);
+}
+
+void job_draft_sweep(const char *state_dir, job_draft_wanted_fn *wanted, void *arg)
+{
+    scoped(free) char *path = str_printf("%s/jobs", state_dir);
+    DIR *dir = opendir(path);
+    struct dirent *item;
+
+    if (dir == NULL) {
+        return; /* there never was a draft */
+    }
+    while ((item = readdir(dir)) != NULL) {
+        scoped(free) char *number = str_dup_n(item->d_name, strcspn(item->d_name, "."));
+        uint64_t job;
+
+        if (str_to_u64(number, &job) && !wanted(job, arg)) {
+            job_draft_remove(state_dir, job);
+        }
+    }
+    closedir(dir);
 }

@@ -19,3 +19,6 @@ enum rc job_draft_read(const char *state_dir, uint64_t job, char **ret_bytes, si
                        struct err *err);
 /** None there is no error. */
 void job_draft_remove(const char *state_dir, uint64_t job);
+/** At boot: remove the drafts of which `wanted` says that no job needs them. */
+typedef bool job_draft_wanted_fn(uint64_t job, void *arg);
+void job_draft_sweep(const char *state_dir, job_draft_wanted_fn *wanted, void *arg);

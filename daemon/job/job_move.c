@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "daemon/job/job_draft.h"
 #include "daemon/job/job_events.h"
 #include "daemon/job/job_p.h"
 #include "daemon/metrics.h"
@@ -380,11 +381,47 @@ static void publish_move(struct job_events *events, const struct job_moved *move
     job_events_publish(events, "transition", strbuf_text(&json));
 }
 
+/** The draft of a job that has ended is of no more use. */
+struct stray {
+    char *state_dir;
+    uint64_t job;
+};
+
+static void stray_remove(void *arg)
+{
+    const struct stray *stray = arg;
+
+    job_draft_remove(stray->state_dir, stray->job);
+}
+
+static void stray_removed(void *arg, bool canceled)
+{
+    struct stray *stray = arg;
+
+    (void)canceled;
+    free(stray->state_dir);
+    free(stray);
+}
+
+static void drop_draft(const struct services *services, const struct job_moved *moved)
+{
+    const bool may_have_one =
+        moved->from == JOB_EXTRACTED || moved->from == JOB_PUBLISHING || moved->from == JOB_BACKOFF;
+
+    if (may_have_one && job_state_kind(moved->to) == JOB_KIND_END) {
+        struct stray *stray = mem_new(struct stray);
+
+        *stray = (struct stray){.state_dir = str_dup(services->conf->state_dir), .job = moved->id};
+        work_submit(services->work, WORK_FILE, stray_remove, stray_removed, stray);
+    }
+}
+
 void job_observe(struct job_store *store, const struct job_moved *moved)
 {
     const struct services *services = job_store_services(store);
 
     job_store_counted(store, moved->from, moved->to);
+    drop_draft(services, moved);
     count_move(services->metrics, moved);
     log_move(moved);
     publish_move(services->events, moved);

@@ -65,9 +65,21 @@ int fixture_set_up(void **state)
     return 0;
 }
 
+static bool lanes_are_quiet(void *arg)
+{
+    unsigned busy = 0;
+
+    (void)arg;
+    for (unsigned lane = 0; lane < WORK_LANE_COUNT; lane++) {
+        busy += work_running(services.work, lane) + work_queued(services.work, lane);
+    }
+    return busy == 0;
+}
+
 int fixture_tear_down(void **state)
 {
     (void)state;
+    run_until_true(lanes_are_quiet, NULL);
     job_store_close(services.jobs);
     job_events_free(services.events);
     metric_registry_free(services.metrics);
