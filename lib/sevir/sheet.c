@@ -114,7 +114,10 @@ static unsigned write_title(const struct sheet_options *options, struct strbuf *
                   row->event_type);
     strbuf_printf(&lines[1], "%s UTC   ", time);
     add_place(row, &lines[1]);
-    strbuf_printf(&lines[2], "%s [%" PRId64 "]", name_end(row->file_name), row->file_index);
+    strbuf_puts(&lines[2], name_end(row->file_name));
+    if (options->type != SEVIR_LGHT) { /* a table an event, not a row */
+        strbuf_printf(&lines[2], " [%" PRId64 "]", row->file_index);
+    }
     return 3;
 }
 
