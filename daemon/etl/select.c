@@ -170,7 +170,8 @@ const struct etl_part *etl_choose_part(const struct etl *etl)
     return &etl_nothing;
 }
 
-/* ---- a file of another kind, or an HDF5 file that is not SEVIR's: nothing to extract -------------
+/* ---- a file of another kind, or an HDF5 file that is not SEVIR's: nothing to extract
+ * -------------
  */
 
 static enum rc plan_nothing(struct etl *etl, struct err *err)
