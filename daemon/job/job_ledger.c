@@ -49,11 +49,13 @@ enum rc job_ledger_read(const char *state_dir, const char *key, struct job_ledge
     scoped(free) char *path = ledger_path(state_dir, key);
     scoped(job_ledger_free) struct job_ledger *ledger = mem_new(struct job_ledger);
     size_t len = 0;
+    struct err why; /* that there is none is no error, and callers look at `err` afterwards */
 
-    if (fs_read_file(path, LEDGER_MAX, &ledger->bytes, &len, err) == RC_OK) {
+    if (fs_read_file(path, LEDGER_MAX, &ledger->bytes, &len, &why) == RC_OK) {
         split(ledger, len);
-    } else if (err->rc != RC_NOT_FOUND) {
-        return err->rc;
+    } else if (why.rc != RC_NOT_FOUND) {
+        *err = why;
+        return why.rc;
     }
     *ret_ledger = TAKE(ledger);
     return RC_OK;
