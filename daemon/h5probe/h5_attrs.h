@@ -1,5 +1,7 @@
 /** @file
  * The attributes of an open object as text.
+ *
+ * Thread:     the helper's only one.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 /** @file
  * The chunk table of an open dataset, by the recording driver.
+ *
+ * Thread:     the helper's only one.
  */
 #pragma once
 

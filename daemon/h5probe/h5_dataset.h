@@ -1,5 +1,7 @@
 /** @file
  * One dataset: what the layout says of it, and its rows decoded by libhdf5.
+ *
+ * Thread:     the helper's only one.
  */
 #pragma once
 

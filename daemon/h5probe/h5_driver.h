@@ -5,6 +5,8 @@
  * It can also record instead of read: while recording, a read of raw data only notes where it would
  * have gone. H5Dread_chunk() then tells a chunk's address and size for the price of an index
  * lookup; H5Dget_chunk_info() of 1.10 walks the whole index for each chunk.
+ *
+ * Thread:     the helper's only one.
  */
 #pragma once
 

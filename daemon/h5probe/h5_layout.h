@@ -1,5 +1,7 @@
 /** @file
  * The layout of an open file: a walk over its groups.
+ *
+ * Thread:     the helper's only one.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 /** @file
  * Datatypes of libhdf5 in the layout's words, and the memory type that rows are read into.
+ *
+ * Thread:     the helper's only one.
  */
 #pragma once
 

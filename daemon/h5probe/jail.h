@@ -4,6 +4,8 @@
  *
  * Whoever makes libhdf5 run code of a file's choosing finds a process without environment, without
  * descriptors but the socket pair, that the kernel kills (SIGSYS) at the first call off the list.
+ *
+ * Thread:     the only one: later threads could not be made.
  */
 #pragma once
 

@@ -3,6 +3,8 @@
  *
  * The daemon is trusted and everything blocks. A socket that fails means that the daemon has no use
  * for us any more: the process ends at once, so nothing here returns an error.
+ *
+ * Thread:     the helper's only one.
  */
 #pragma once
 

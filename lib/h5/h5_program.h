@@ -1,5 +1,7 @@
 /** @file
  * Where `sevird-h5probe` lies.
+ *
+ * Thread:     any.
  */
 #pragma once
 
