@@ -189,7 +189,7 @@ def text(value):
 
 
 def encoded_dataset(name, dataset):
-    """A dataset as lib/data/layout_codec.c describes it."""
+    """A dataset as lib/data/layout_encode.c describes it."""
     dtype, plist = dataset.dtype, dataset.id.get_create_plist()
     kind = {"i": 0, "u": 0, "f": 1, "S": 2}[dtype.kind]
     big = dtype.byteorder == ">"
