@@ -1,9 +1,9 @@
 /** @file
  * The daemon: what is started in which order, its mirror at the end, and what an operator may ask.
  *
- * Start: configuration, log, loop and lanes, budget, metrics, lock and state, stores, catalog, queue,
- * intake, servers, and when all of them stand: the queue's first look, the source. The end is the
- * same list backwards. Nothing outside daemon.c knows the whole.
+ * Start: configuration, log, loop and lanes, budget, metrics, lock and state, stores, catalog,
+ * queue, intake, servers, and when all of them stand: the queue's first look, the source. The end
+ * is the same list backwards. Nothing outside daemon.c knows the whole.
  *
  * Thread:     the loop's, but for daemon_run(), which becomes it.
  * Completion: each `done` runs later, exactly once; `err` is NULL on success, else borrowed for the

@@ -3,6 +3,8 @@
  *
  * Every function tells the user what went wrong, in one line, and answers with the exit code: 3
  * when there is no daemon, 4 for a time-out, 1 for what the daemon refused.
+ *
+ * Thread:     the program's only one; every call blocks.
  */
 #pragma once
 

@@ -18,7 +18,7 @@
  *         (WAITING is the one exception by name: it is a rest, it waits for the catalog.)
  *   -ED   a rest: owns nothing, its result is on disk; a restart resumes from here.
  *
- * Every edge is one row of job_edges[] in job_state.c; there is no other way to change state.
+ * Every edge is one row of job_edges[] in job_state.c; there is no other way to change state. Pure.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 /** @file
  * A row of `jobs` as JSON; shared by the list and the stories.
+ *
+ * Thread:     a reader lane's worker.
  */
 #pragma once
 

@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-#define scoped(destroy) __attribute__((cleanup(destroy##_ptr)))
+/** The end of the scope is a use, also for clang. */
+#define scoped(destroy) __attribute__((cleanup(destroy##_ptr), unused))
 
 /** Define the adapter that lets `scoped(fn)` call `fn(T *)` at the end of the block. */
 #define SCOPED_FN(T, fn)                  \

@@ -11,6 +11,7 @@ count=${1:-1000000}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
+# shellcheck disable=SC2046 # One flag a word.
 cc -O2 -std=gnu17 -D_GNU_SOURCE -I"$top" -o "$work/list_store" "$top/tests/bench/list_store.c" \
     "$top"/lib/base/*.c "$top"/lib/run/*.c "$top"/lib/store/*.c \
     $(pkg-config --cflags --libs libuv openssl libsystemd) -lm -lpthread

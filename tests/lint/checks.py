@@ -46,7 +46,7 @@ DAEMON = {
     "daemon/crawl": STAGE,
     "daemon/etl": STAGE,
     "daemon/publish": STAGE,
-    "daemon/ops": [*STAGE, "daemon/ops.h"],
+    "daemon/ops": [*STAGE, "daemon/daemon.h"],
     "daemon/h5probe": ["lib/base", "lib/data", "lib/h5"],
     "daemon/ctl": [*LIB, "daemon/conf"],
 }

@@ -3,6 +3,7 @@
  */
 #include "tests/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,7 +15,7 @@ static char dir[64];
 static int make_dir(void **state)
 {
     (void)state;
-    strcpy(dir, "/tmp/test_job_ledger.XXXXXX");
+    snprintf(dir, sizeof(dir), "/tmp/test_job_ledger.XXXXXX");
     return mkdtemp(dir) == NULL;
 }
 
