@@ -19,8 +19,10 @@ PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 THRESHOLDS = (16, 74, 133, 160, 181, 219)
 VIL_LEVELS = (16, 31, 59, 74, 100, 133, 160, 181, 219, 255)
 VIL_COLORS = "4d4d4d 28be28 199619 0a690a 0a4b0a f5f500 edac00 f06e00 a00000".split()
-VIS_LEVELS = [0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 2000, 2400, 2800, 3200, 3600, 4000, 4400]
-VIS_LEVELS += [4800, 5200, 5600, 6000, 6400, 6800, 7200, 7600, 8000, 9000, 10000]
+# display.py divides reflectances by 1e-4, which leaves 0.14 a little above code 1400.
+VIS_LEVELS = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4]
+VIS_LEVELS += [0.44, 0.48, 0.52, 0.56, 0.6, 0.64, 0.68, 0.72, 0.76, 0.8, 0.9, 1.0]
+VIS_LEVELS = [level / 1e-4 for level in VIS_LEVELS]
 SHARED = ROOT.parent / "shared"
 
 
@@ -146,7 +148,6 @@ LAYOUTS = {
         chunks=(2, 20, 17, 5), compression="gzip", shuffle=True, fletcher32=True
     ),
     "chunk_a_frame": dict(chunks=(1, 48, 48, 1), compression="gzip", compression_opts=1),
-    "lzf_through_the_helper": dict(chunks=(1, 48, 48, 13), compression="lzf"),
     "scaleoffset_through_the_helper": dict(chunks=(2, 48, 48, 13), scaleoffset=0),
 }
 
@@ -160,6 +161,14 @@ def test_frames_and_pictures_equal_numpy_and_pil(daemon, img_type, layout):
     daemon.wait_idle()
     check_file(daemon, img_type, path)
     check_manifests(daemon)
+
+
+def test_a_filter_that_libhdf5_lacks_is_named(daemon):
+    path = daemon.sample.add("vil", ["S100"], chunks=(1, 48, 48, 13), compression="lzf")
+    daemon.sample.write_catalog()
+    daemon.start()
+    job = daemon.wait_state(str(path.relative_to(daemon.raw)), "QUARANTINED")
+    assert "lzf" in job["reason"] and "vil" in job["reason"]
 
 
 @pytest.mark.parametrize(
