@@ -30,11 +30,11 @@ enum sighting_source {
  * REQUEUED: a finished job runs again. RETIRING: the object is gone; a job removes what was made
  * from it. IGNORED: by the filter, or a deletion of something unknown. REFUSED: the key breaks a
  * rule. */
-#define SIGHTING_OUTCOME_MAP(X)                                                             \
-    X(QUEUED, "queued")                                                                     \
-    X(KNOWN, "known")                                                                       \
-    X(OLDER, "older") X(REQUEUED, "requeued") X(RETIRING, "retiring") X(IGNORED, "ignored") \
-        X(REFUSED, "refused")
+#define SIGHTING_OUTCOME_MAP(X) \
+    X(QUEUED, "queued")         \
+    X(KNOWN, "known")           \
+    X(OLDER, "older")           \
+    X(REQUEUED, "requeued") X(RETIRING, "retiring") X(IGNORED, "ignored") X(REFUSED, "refused")
 enum sighting_outcome {
 #define X(name, text) OUTCOME_##name,
     SIGHTING_OUTCOME_MAP(X)
