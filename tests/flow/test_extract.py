@@ -19,10 +19,10 @@ PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 THRESHOLDS = (16, 74, 133, 160, 181, 219)
 VIL_LEVELS = (16, 31, 59, 74, 100, 133, 160, 181, 219, 255)
 VIL_COLORS = "4d4d4d 28be28 199619 0a690a 0a4b0a f5f500 edac00 f06e00 a00000".split()
-# display.py divides reflectances by 1e-4, which leaves 0.14 a little above code 1400.
+# 0.14 as a code is a little more than 1400, which display.py keeps below the level.
 VIS_LEVELS = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4]
 VIS_LEVELS += [0.44, 0.48, 0.52, 0.56, 0.6, 0.64, 0.68, 0.72, 0.76, 0.8, 0.9, 1.0]
-VIS_LEVELS = [level / 1e-4 for level in VIS_LEVELS]
+VIS_LEVELS = [level * 1e4 for level in VIS_LEVELS]
 SHARED = ROOT.parent / "shared"
 
 
