@@ -45,22 +45,36 @@ void job_draft_remove(const char *state_dir, uint64_t job)
     (void)unlink(path);
 }
 
-void job_draft_sweep(const char *state_dir, job_draft_wanted_fn *wanted, void *arg)
+/** A write that the end of the daemon cut short leaves its temporary file, ".NAME.XXXXXX". */
+static bool is_unfinished(const char *name)
 {
-    scoped(free) char *path = str_printf("%s/jobs", state_dir);
+    return name[0] == '.' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static void sweep(const char *state_dir, const char *folder, job_draft_wanted_fn *wanted, void *arg)
+{
+    scoped(free) char *path = str_printf("%s/%s", state_dir, folder);
     DIR *dir = opendir(path);
     struct dirent *item;
 
     if (dir == NULL) {
-        return; /* there never was a draft */
+        return; /* nothing was ever written there */
     }
     while ((item = readdir(dir)) != NULL) {
         scoped(free) char *number = str_dup_n(item->d_name, strcspn(item->d_name, "."));
         uint64_t job;
 
-        if (str_to_u64(number, &job) && !wanted(job, arg)) {
+        if (is_unfinished(item->d_name)) {
+            (void)unlinkat(dirfd(dir), item->d_name, 0);
+        } else if (wanted != NULL && str_to_u64(number, &job) && !wanted(job, arg)) {
             job_draft_remove(state_dir, job);
         }
     }
     closedir(dir);
+}
+
+void job_draft_sweep(const char *state_dir, job_draft_wanted_fn *wanted, void *arg)
+{
+    sweep(state_dir, "jobs", wanted, arg);
+    sweep(state_dir, "ledgers", NULL, NULL);
 }

@@ -19,6 +19,7 @@ enum rc job_draft_read(const char *state_dir, uint64_t job, char **ret_bytes, si
                        struct err *err);
 /** None there is no error. */
 void job_draft_remove(const char *state_dir, uint64_t job);
-/** At boot: remove the drafts of which `wanted` says that no job needs them. */
+/** At boot: remove the drafts of which `wanted` says that no job needs them, and what writes that
+ * were cut short have left beside drafts and ledgers. */
 typedef bool job_draft_wanted_fn(uint64_t job, void *arg);
 void job_draft_sweep(const char *state_dir, job_draft_wanted_fn *wanted, void *arg);
