@@ -1,0 +1,159 @@
+/** @file
+ * Sources: listing, watching and settling, put together.
+ */
+#include "daemon/source/source.h"
+
+#include "daemon/services.h"
+#include "daemon/source/file_watch.h"
+#include "daemon/source/settle.h"
+#include "daemon/source/store_list.h"
+#include "lib/base/mem.h"
+
+struct source {
+    struct services *services;
+    struct settle *settle;
+    struct store_listing *listing;
+    struct file_watch *watch; /**< NULL: nothing to watch, or not wanted. */
+    bool paused, stopping, stopped_due;
+    source_stopped_fn *stopped;
+    void *stopped_arg;
+};
+
+static void on_left_over(int64_t delay_ms, void *arg)
+{
+    store_list_request(((struct source *)arg)->listing, delay_ms);
+}
+
+static void on_changed(const char *key, void *arg)
+{
+    struct source *source = arg;
+
+    if (!source->paused) {
+        settle_look(source->settle, key, SIGHTING_WATCH);
+    }
+}
+
+static void list_now(void *arg)
+{
+    store_list_request(((struct source *)arg)->listing, 0);
+}
+
+/* ---- the end ---- */
+
+static void free_all(void *arg)
+{
+    struct source *source = arg;
+    source_stopped_fn *stopped = source->stopped;
+    void *stopped_arg = source->stopped_arg;
+
+    file_watch_free(source->watch);
+    store_list_free(source->listing);
+    settle_free(source->settle);
+    free(source);
+    stopped(stopped_arg);
+}
+
+/** One of the parts has come to rest: if it was the last one, this is the end. */
+static void on_rest(void *arg)
+{
+    struct source *source = arg;
+
+    if (source->stopping && !source->stopped_due && !settle_busy(source->settle) &&
+        !store_list_busy(source->listing) &&
+        (source->watch == NULL || !file_watch_busy(source->watch))) {
+        source->stopped_due = true;
+        loop_defer(source->services->loop, free_all, source);
+    }
+}
+
+static void on_listing_ended(bool complete, void *arg)
+{
+    struct source *source = arg;
+
+    if (complete && source->watch != NULL) {
+        file_watch_start(source->watch); /* again, if its root had been lost */
+    }
+    on_rest(source);
+}
+
+void source_stop(struct source *source, source_stopped_fn *done, void *arg)
+{
+    source->stopped = done;
+    source->stopped_arg = arg;
+    source->stopping = true;
+    source_pause(source, true);
+    settle_on_rest(source->settle, on_rest, source);
+    if (source->watch != NULL) {
+        file_watch_stop(source->watch, on_rest, source);
+    }
+    on_rest(source);
+}
+
+/* ---- the start ---- */
+
+struct source *source_start(struct services *services)
+{
+    struct source *source = mem_new(struct source);
+    const struct file_watch_calls calls = {
+        .changed = on_changed, .lost = list_now, .ready = list_now, .arg = source};
+
+    source->services = services;
+    source->settle = settle_new(services, on_left_over, source);
+    source->listing = store_list_new(services, source->settle, on_listing_ended, source);
+    if (services->conf->sources_watch) {
+        source->watch = file_watch_new(services, &calls);
+    }
+    /* Watched first, listed then: what comes in between is seen by both, never by none. */
+    if (source->watch != NULL) {
+        file_watch_start(source->watch);
+    } else {
+        store_list_request(source->listing, 0);
+    }
+    return source;
+}
+
+void source_pause(struct source *source, bool paused)
+{
+    if (source->paused == paused) {
+        return;
+    }
+    source->paused = paused;
+    settle_pause(source->settle, paused);
+    store_list_pause(source->listing, paused);
+    if (!paused) {
+        store_list_request(source->listing, 0); /* what was told meanwhile was not heard */
+    }
+}
+
+void source_reload(struct source *source)
+{
+    store_list_reload(source->listing);
+}
+
+void source_list(struct source *source)
+{
+    store_list_request(source->listing, 0);
+}
+
+void source_reconcile(struct source *source, source_reconciled_fn *done, void *arg)
+{
+    store_list_reconcile(source->listing, done, arg);
+}
+
+void source_status(const struct source *source, struct source_status *ret_status)
+{
+    *ret_status = (struct source_status){.settling = settle_count(source->settle)};
+    store_list_status(source->listing, ret_status);
+    if (source->watch != NULL) {
+        file_watch_status(source->watch, ret_status);
+    }
+}
+
+bool source_idle(const struct source *source)
+{
+    struct source_status status;
+
+    source_status(source, &status);
+    return status.listed && status.settling == 0 && !store_list_wanted(source->listing) &&
+           (source->watch == NULL || !file_watch_pending(source->watch));
+}
