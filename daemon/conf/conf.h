@@ -78,5 +78,7 @@ void conf_print(const struct conf *conf, struct strbuf *out);
 /** JSON Schema (config/sevird.schema.json) and the reference (docs/configuration.md). */
 void conf_write_schema(struct strbuf *out);
 void conf_write_reference(struct strbuf *out);
+/** The man page sevird.json(5). */
+void conf_write_man(struct strbuf *out);
 /** The first option that differs and needs a restart to change, a static name; NULL: none. */
 const char *conf_needs_restart(const struct conf *before, const struct conf *after);

@@ -1,8 +1,8 @@
 /** @file
- * sevird-confgen: writes the JSON Schema and the reference of the configuration, or checks that the
- * committed files are what it would write.
+ * sevird-confgen: writes the JSON Schema, the reference and the man page of the configuration, or
+ * checks that a committed file is what it would write.
  *
- *     sevird-confgen schema|reference [--check FILE]
+ *     sevird-confgen schema|reference|man [--check FILE]
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,9 +18,11 @@ int main(int argc, char **argv)
     size_t len;
 
     if (argc == 2 || argc == 4) {
-        strcmp(argv[1], "schema") == 0 ? conf_write_schema(&text) : conf_write_reference(&text);
+        strcmp(argv[1], "schema") == 0 ? conf_write_schema(&text)
+        : strcmp(argv[1], "man") == 0  ? conf_write_man(&text)
+                                       : conf_write_reference(&text);
     } else {
-        fprintf(stderr, "usage: sevird-confgen schema|reference [--check FILE]\n");
+        fprintf(stderr, "usage: sevird-confgen schema|reference|man [--check FILE]\n");
         return 2;
     }
     if (argc == 2) {

@@ -118,9 +118,9 @@ static void tell_transitions(struct ctl *ctl, const json_t *job)
 
         short_time(text(move, "at"), at);
         ctl_say(ctl, "          %s %s -> %s (%s by %s, after %" PRId64 " ms)%s%s%s%s\n", at,
-                text(move, "from"), text(move, "to"), text(move, "event"), text(move, "actor"),
-                number(move, "after_ms"), reason[0] != '\0' ? ": " : "", reason,
-                ids[0] != '\0' ? " request ids " : "", ids);
+                text(move, "from")[0] != '\0' ? text(move, "from") : "(new)", text(move, "to"),
+                text(move, "event"), text(move, "actor"), number(move, "after_ms"),
+                reason[0] != '\0' ? ": " : "", reason, ids[0] != '\0' ? " request ids " : "", ids);
     }
 }
 

@@ -23,3 +23,5 @@ static inline void ctl_args_done_ptr(struct ctl_args *args)
 
 /** Help of all, or of one. */
 void ctl_help(const struct ctl_command *command);
+/** The man page, for the build. */
+void ctl_man(void);

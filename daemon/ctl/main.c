@@ -190,6 +190,10 @@ int main(int argc, char **argv)
     if (argc >= 2 && strcmp(argv[1], "--complete") == 0) {
         return complete(argc > 2 ? argv[2] : NULL);
     }
+    if (argc == 2 && strcmp(argv[1], "--man") == 0) {
+        ctl_man();
+        return fflush(stdout) == 0 ? CTL_DONE : CTL_FAILED;
+    }
     const enum ctl_exit code = run(argc, argv);
 
     if (fflush(stdout) != 0 && code == CTL_DONE) {

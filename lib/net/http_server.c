@@ -370,11 +370,14 @@ static enum MHD_Result begin(struct http_server *server, struct MHD_Connection *
     uint64_t bytes;
 
     *slot = exchange;
-    if (length != NULL && (!str_to_u64(length, &bytes) || bytes > HTTP_SERVER_BODY)) {
-        exchange->step = ANSWERED;
+    exchange->too_large =
+        length != NULL && (!str_to_u64(length, &bytes) || bytes > HTTP_SERVER_BODY);
+    if (exchange->too_large &&
+        MHD_lookup_connection_value(client, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) != NULL) {
+        exchange->step = ANSWERED; /* it waits for leave to send it */
         return refuse_large(client);
     }
-    return MHD_YES;
+    return MHD_YES; /* who does not ask gets to hear of it when all was sent, and not kept */
 }
 
 /** The whole request is here. */

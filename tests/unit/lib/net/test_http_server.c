@@ -305,7 +305,8 @@ static void a_large_body_is_refused_by_its_length_and_by_its_size(void **state)
 
     start(0);
     int fd = dial();
-    say(fd, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n");
+    say(fd, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n"
+            "Expect: 100-continue\r\n\r\n");
     assert_true(hear(fd, "HTTP/1.1 413", text, sizeof(text)));
     close(fd);
 
