@@ -38,6 +38,20 @@ static void rows_are_typed_by_the_data_catalog_and_show_without_their_source(voi
                  "1,007,0.1,integer,text,real,1;2,NULL,NULL,integer,null,null,NULL");
 }
 
+/** SQLite's own conversion of text gives the neighbour for this one. */
+static void numbers_read_back_to_the_very_same_double(void **state)
+{
+    struct temp_catalog *temp = *state;
+    sqlite3_stmt *stmt;
+
+    define(temp->db, "raw", columns, 3);
+    assert_ok(load(temp, "storms", "size\n4050216765.361552\n", &err));
+    sqlite3_prepare_v2(db_handle(temp->db), "SELECT size FROM storms", -1, &stmt, NULL);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_true(sqlite3_column_double(stmt, 0) == 4050216765.361552);
+    sqlite3_finalize(stmt);
+}
+
 static void pieces_of_a_file_add_up(void **state)
 {
     struct temp_catalog *temp = *state;
@@ -97,6 +111,7 @@ static void frames_have_their_columns_and_gain_new_ones(void **state)
     assert_ok(load(temp, "flashes", "id,time_utc,t,lat,lon,x,y\nR1,2019-01-01 00:00:00,1,2,3,4,5\n",
                    &err));
     assert_cells(temp->db, "SELECT id, t FROM flashes WHERE time_utc >= '2019'", "R1,1.0");
+    assert_cells(temp->db, "SELECT count(*) FROM flashes WHERE time_utc >= '2020'", "0");
 }
 
 static void the_columns_of_frames_are_those_of_the_data_catalog(void **state)
@@ -184,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(rows_are_typed_by_the_data_catalog_and_show_without_their_source),
+        TEST(numbers_read_back_to_the_very_same_double),
         TEST(pieces_of_a_file_add_up),
         TEST(a_column_that_widened_converts_the_rows_that_are_there),
         TEST(a_column_without_values_becomes_what_its_first_values_are),

@@ -56,7 +56,7 @@ static void the_signature_may_lie_behind_a_block_of_the_users(void **state)
         assert_int_equal(found, CLASSIFY_OTHER);
     }
     memset(head, 0, CLASSIFY_HEAD);
-    memcpy(head + 768, signature, 8);
+    memcpy(head + 1536, signature, 8);
     assert_int_equal(classify("x", head, CLASSIFY_HEAD, true, &found, &err), RC_OK);
     assert_int_equal(found, CLASSIFY_OTHER);
 }
