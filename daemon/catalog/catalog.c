@@ -114,7 +114,7 @@ enum rc catalog_source(struct db *db, const char *bucket, const char *key, int64
                        struct err *err)
 {
     struct db_stmt *q;
-    int64_t source;
+    int64_t source = 0;
 
     if (catalog_source_find(db, bucket, key, &source, err) != RC_OK) {
         return err->rc;

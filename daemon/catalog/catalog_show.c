@@ -191,7 +191,7 @@ static enum rc add_table(struct db *db, int64_t table, struct strbuf *out, struc
 enum rc catalog_table_json(struct db *db, const char *name, struct strbuf *out, struct err *err)
 {
     scoped(strbuf_done) struct strbuf text = {0};
-    int64_t table;
+    int64_t table = 0;
 
     if (resolve(db, name, &table, err) != RC_OK) {
         return err->rc;

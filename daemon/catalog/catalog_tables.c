@@ -72,7 +72,7 @@ enum rc catalog_table_find(struct db *db, const char *database, const char *name
 static enum rc require_table(struct db *db, const char *database, const char *name,
                              int64_t *ret_table, struct err *err)
 {
-    int64_t table;
+    int64_t table = 0;
 
     if (catalog_table_find(db, database, name, &table, err) != RC_OK) {
         return err->rc;
@@ -334,7 +334,7 @@ enum rc catalog_table_put(struct db *db, const struct catalog_table *table, int6
 {
     scoped(arena_free) struct arena *arena = arena_new();
     struct merge merge = {.arena = arena};
-    int64_t version;
+    int64_t version = 0;
     enum rc rc = put_merged(db, table, &merge, &version, err);
 
     free(merge.columns);
@@ -364,7 +364,7 @@ static enum rc run_pair(struct db *db, const char *sql, int64_t a, int64_t b, st
 enum rc catalog_table_feed(struct db *db, const char *database, const char *table, int64_t source,
                            struct err *err)
 {
-    int64_t id;
+    int64_t id = 0;
 
     if (require_table(db, database, table, &id, err) != RC_OK) {
         return err->rc;
@@ -451,7 +451,7 @@ enum rc catalog_table_columns(struct db *db, const char *database, const char *t
     struct catalog_column *kept;
     struct db_stmt *q;
     unsigned count = 0;
-    int64_t id;
+    int64_t id = 0;
 
     if (require_table(db, database, table, &id, err) != RC_OK) {
         return err->rc;

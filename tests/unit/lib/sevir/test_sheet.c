@@ -92,7 +92,7 @@ static void find_frame(const struct picture *picture, unsigned *ret_x, unsigned 
 
 static void frames_stand_north_up_in_the_colours_of_the_table(void **state)
 {
-    unsigned x, y;
+    unsigned x = 0, y = 0;
     struct picture picture = make(SEVIR_VIL, 1, &event);
 
     (void)state;
