@@ -41,7 +41,7 @@ static const char *nearest_option(const struct ctl_option *own, const char *name
 {
     const struct ctl_option *const tables[] = {own, ctl_global_options};
     const char *best = NULL;
-    unsigned least = 4;
+    unsigned least = (unsigned)strlen(name) / 3 + 2; /* further off it is another word */
 
     for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
         for (const struct ctl_option *o = tables[t]; o != NULL && o->name != NULL; o++) {
@@ -111,7 +111,7 @@ static enum ctl_exit take_option(struct ctl_args *args, const struct ctl_command
 static enum ctl_exit find_command(const char *word, const struct ctl_command **ret_command)
 {
     const char *nearest = NULL;
-    unsigned least = 4;
+    unsigned least = (unsigned)strlen(word) / 3 + 2;
 
     *ret_command = ctl_find(word);
     if (*ret_command != NULL) {
