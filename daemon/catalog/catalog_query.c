@@ -86,6 +86,11 @@ static int authorize(void *arg, int action, const char *first, const char *secon
     return SQLITE_DENY;
 }
 
+static enum rc only_reads(struct err *err)
+{
+    return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+}
+
 static enum rc refused(const struct refusal *refusal, struct err *err)
 {
     switch (refusal->action) {
@@ -100,7 +105,7 @@ static enum rc refused(const struct refusal *refusal, struct err *err)
     case SQLITE_SAVEPOINT:
         return err_set(err, RC_INVALID, "a query cannot begin or end transactions");
     default:
-        return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+        return only_reads(err);
     }
 }
 
@@ -110,6 +115,9 @@ static enum rc sql_error(struct db *db, int code, struct err *err)
 
     switch (code & 0xff) {
     case SQLITE_ERROR:
+        if (str_starts(message, "cannot modify")) { /* a view: the authorizer was not asked */
+            return only_reads(err);
+        }
         return err_set(err, RC_INVALID, "%s%s", message,
                        str_starts(message, "no such table")
                            ? "; 'SELECT \"database\", name FROM tables' lists what there is"
@@ -118,7 +126,7 @@ static enum rc sql_error(struct db *db, int code, struct err *err)
         return err_set(err, RC_LIMIT, "the statement, or a value in it, is too long");
     case SQLITE_READONLY:
     case SQLITE_AUTH:
-        return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+        return only_reads(err);
     default:
         return db_error(db, code, "query", err);
     }
@@ -166,7 +174,7 @@ static enum rc compile(struct db *db, const char *sql, sqlite3_stmt **ret_stmt, 
         return err_set(err, RC_INVALID, "one statement at a time: there is more after the first");
     }
     if (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0) {
-        return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+        return only_reads(err);
     }
     if (sqlite3_bind_parameter_count(stmt) > 0) {
         return err_set(err, RC_INVALID, "a query takes no parameters: write values into it");

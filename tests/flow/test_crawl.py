@@ -54,7 +54,7 @@ def test_a_csv_is_typed_cleaned_and_queried(daemon, name, encode):
     assert rows[0][:6] == [201904, 834603, "08", "30-APR-19 14:52:00", "2019-04-30 14:52:00", None]
     assert rows[0][7].replace(";", ",") == 'Hail, and "wind"\nfor hours'
     assert rows[1][4:8] == ["2019-05-01 00:00:00", 52.5, None, None]
-    found = list(daemon.processed.glob(f"tables/{job['table']}/*.csv"))
+    found = list(daemon.processed.glob(f"tables/{job['table']}/**/*.csv"))
     assert len(found) == 1
     with open(found[0], newline="") as f:
         assert next(csv.reader(f)) == list(STORM_TYPES)

@@ -83,6 +83,8 @@ static void only_reading_is_possible(void **state)
     static const char only_reads[] = "a query only reads: write SELECT or WITH ... SELECT";
 
     assert_refused(*state, "DELETE FROM sources", only_reads);
+    assert_refused(*state, "DELETE FROM events", only_reads);
+    assert_refused(*state, "UPDATE frames SET id = 1", only_reads);
     assert_refused(*state, "INSERT INTO sources (bucket, key) VALUES ('a', 'b')", only_reads);
     assert_refused(*state, "CREATE TEMP TABLE t (a)", only_reads);
     assert_refused(*state, "DROP VIEW events", only_reads);
