@@ -124,9 +124,9 @@ static void on_manifest(struct job_manifest *found, const struct err *err, void 
 
 static void withdraw(struct etl *etl)
 {
-    const char *const keys[] = {etl->withdrawn};
-
-    store_remove(etl->services->processed, keys, 1, on_step_done, etl);
+    /* The list itself is borrowed until it is done, so it may not be ours. */
+    store_remove(etl->services->processed, (const char *const *)&etl->withdrawn, 1, on_step_done,
+                 etl);
 }
 
 /* ---- steps on the FILE lane: the ledger and the draft -----------------------------------------
