@@ -305,7 +305,7 @@ static void describe_created(const struct catalog_table *table, struct strbuf *c
 static enum rc put_merged(struct db *db, const struct catalog_table *table, struct merge *merge,
                           int64_t *ret_version, struct err *err)
 {
-    int64_t id, version = 0;
+    int64_t id = 0, version = 0;
     bool changed;
 
     if (catalog_table_find(db, table->database, table->name, &id, err) != RC_OK ||
@@ -402,7 +402,7 @@ enum rc catalog_partition_put(struct db *db, const char *database, const char *t
                               const char *values, const char *location, int64_t source,
                               struct err *err)
 {
-    int64_t id, partition = 0;
+    int64_t id = 0, partition = 0;
 
     if (require_table(db, database, table, &id, err) != RC_OK ||
         partition_id(db, id, values, location, &partition, err) != RC_OK ||
