@@ -313,3 +313,37 @@ def test_ctl_works_over_a_relative_socket_path(running):
         env=environment(running.reports),
     )
     assert done.returncode == 0
+
+
+def test_sockets_that_systemd_passed_are_served_and_left_in_place(daemon):
+    daemon.write_config()
+    control = socket.socket(socket.AF_UNIX)
+    control.bind(str(daemon.socket))
+    control.listen()
+    tcp = socket.socket()
+    tcp.bind(("127.0.0.1", 0))
+    tcp.listen()
+
+    def place():
+        os.dup2(control.fileno(), 60)
+        os.dup2(tcp.fileno(), 61)
+        os.dup2(60, 3)
+        os.dup2(61, 4)
+
+    env = environment(daemon.reports, {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "control:http"})
+    with open(daemon.log_path, "ab") as log:
+        daemon.process = subprocess.Popen(
+            ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *daemon.command()],
+            stdout=log,
+            stderr=log,
+            env=env,
+            pass_fds=(3, 4),
+            preexec_fn=place,
+        )
+    daemon.wait_ready()
+    assert daemon.http_address == tcp.getsockname()
+    assert daemon.http("GET", "/healthz").status == 200
+    daemon.stop()
+    assert daemon.socket.exists()  # systemd's, not ours to remove
+    control.close()
+    tcp.close()
