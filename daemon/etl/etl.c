@@ -236,6 +236,7 @@ static void finish(struct etl *etl)
 
     if (etl->err.rc != RC_OK) {
         event = job_failure(&etl->err, &note);
+        note.rows_digest = etl->rows_digest[0] != '\0' ? etl->rows_digest : NULL;
     } else if (etl->reason[0] != '\0') {
         note.reason = etl->reason;
     }

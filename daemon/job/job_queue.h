@@ -40,6 +40,7 @@ unsigned job_queue_working(const struct job_queue *queue);
 typedef void job_queue_done_fn(const struct err *err, void *arg);
 void job_queue_tell(struct job_queue *queue, uint64_t id, enum job_event event, const char *reason,
                     job_queue_done_fn *done, void *arg);
-/** The catalog has changed: every WAITING job whose rows are there now is RELEASED, and DONE or
- * SKIPPED ones whose rows or selection differ from what they used are REVISED. Coalesced. */
+/** The catalog has changed: every WAITING job whose rows are there now is RELEASED, and DONE,
+ * SKIPPED or QUARANTINED ones whose rows or selection differ from what they used are REVISED.
+ * Coalesced. */
 void job_queue_catalog_changed(struct job_queue *queue);

@@ -75,11 +75,13 @@ static enum rc judge(struct job_revise *revise, struct db *db, struct db_stmt *q
     return RC_OK;
 }
 
-/* Only the newest job of an object that is there; `jobs_of_catalog` is the index. */
-#define CANDIDATES                                                             \
-    "SELECT j.id, j.key, j.state, j.rows_digest FROM state.jobs j"             \
-    " JOIN state.objects o ON o.id = j.object AND o.job = j.id AND o.live = 1" \
-    " WHERE j.kind IN ('hdf5', 'catalog') AND j.state IN ('WAITING', 'DONE', 'SKIPPED')"
+/* Only the newest job of an object that is there, and of the quarantined ones only those that
+ * failed in extraction; `jobs_of_catalog` is the index. */
+#define CANDIDATES                                                                        \
+    "SELECT j.id, j.key, j.state, j.rows_digest FROM state.jobs j"                        \
+    " JOIN state.objects o ON o.id = j.object AND o.job = j.id AND o.live = 1"            \
+    " WHERE j.kind IN ('hdf5', 'catalog') AND (j.state IN ('WAITING', 'DONE', 'SKIPPED')" \
+    " OR (j.state = 'QUARANTINED' AND j.resume = 'CRAWLED'))"
 
 static enum rc judge_ones(struct db *db, struct job_revise *revise, struct err *err)
 {

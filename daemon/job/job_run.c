@@ -126,7 +126,8 @@ static void compare_if_stale(struct entry *entry)
 {
     const struct job *job = entry->job;
 
-    if ((job->state == JOB_WAITING || job->state == JOB_SKIPPED || job->state == JOB_DONE) &&
+    if ((job->state == JOB_WAITING || job->state == JOB_SKIPPED || job->state == JOB_DONE ||
+         job->state == JOB_QUARANTINED) &&
         job->generation != entry->queue->generation) {
         job_revise_one(entry->queue->revise, job->id);
     }

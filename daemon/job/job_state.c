@@ -32,6 +32,7 @@ const struct job_edge job_edges[] = {
     /* The crawl still holds for this version of the object; only what was selected has changed. */
     {JOB_DONE, JOB_EV_REVISED, JOB_CRAWLED},
     {JOB_SKIPPED, JOB_EV_REVISED, JOB_CRAWLED},
+    {JOB_QUARANTINED, JOB_EV_REVISED, JOB_CRAWLED}, /* rows that did not fit its file, say */
 
     /* Only at rest: a stage is stopped first. What was DONE stays so, it is history. A quarantined
      * one goes, for there is nothing left that an operator could do about it. */

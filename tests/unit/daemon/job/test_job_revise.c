@@ -261,6 +261,25 @@ static void a_skipped_job_runs_again_when_the_selection_wants_it(void **state)
     assert_last("REVISED", "DONE");
 }
 
+static void a_job_quarantined_in_extraction_runs_again_when_its_rows_change(void **state)
+{
+    (void)state;
+    ended("QUARANTINED", "what other rows gave");
+    job_queue_start(services.queue);
+    run_until_idle();
+    assert_last("REVISED", "DONE");
+}
+
+static void a_job_quarantined_in_its_crawl_is_left_alone(void **state)
+{
+    (void)state;
+    ended("QUARANTINED", "what other rows gave");
+    change("UPDATE jobs SET resume = 'QUEUED'");
+    job_queue_start(services.queue);
+    run_until_idle();
+    assert_int_equal(extracted, 0);
+}
+
 static void a_job_without_a_digest_has_nothing_to_compare(void **state)
 {
     (void)state;
@@ -319,6 +338,8 @@ int main(void)
         T(rows_of_other_files_release_nobody),
         T(a_done_job_runs_again_only_when_what_it_used_has_changed),
         T(a_skipped_job_runs_again_when_the_selection_wants_it),
+        T(a_job_quarantined_in_extraction_runs_again_when_its_rows_change),
+        T(a_job_quarantined_in_its_crawl_is_left_alone),
         T(a_job_without_a_digest_has_nothing_to_compare),
         T(an_older_job_of_an_object_is_left_alone),
         T(rows_that_come_while_it_is_found_to_lack_them_are_not_missed),
