@@ -105,8 +105,8 @@ class Sample:
             kept = data[~missing] * SCALE[img_type]
             values = (kept.min(), kept.max(), float(missing.mean()))
         first = -5 * (self.frames // 2)
-        lat = 33.0 + index
-        lon = -100.0 + index
+        lat = 33.0 + index % 10
+        lon = -100.0 + index % 10
         return dict(
             id=name,
             file_name=file_name,

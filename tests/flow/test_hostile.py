@@ -57,6 +57,18 @@ def mutate(rng, seed, other):
     return bytes(data)
 
 
+def all_jobs(daemon):
+    """{key: its newest job}, page by page."""
+    jobs, before = {}, ""
+    while True:
+        page = daemon.get(f"/v1/jobs?limit=1000{before}")["jobs"]
+        for job in page:
+            jobs.setdefault(job["key"], job)
+        if len(page) < 1000:
+            return jobs
+        before = f"&before={page[-1]['id']}"
+
+
 def test_mutated_files_end_done_or_quarantined_with_a_reason(daemon, tmp_path):
     originals = seeds(tmp_path)
     rng = random.Random(20190512)
@@ -78,7 +90,7 @@ def test_mutated_files_end_done_or_quarantined_with_a_reason(daemon, tmp_path):
     daemon.configure(extract={"images": "sheet"})
     daemon.start()
     daemon.wait_idle(timeout=900)
-    jobs = {j["key"]: j for j in daemon.get("/v1/jobs?limit=5000")["jobs"]}
+    jobs = all_jobs(daemon)
     assert len([k for k in jobs if k.startswith("mutants/")]) == MUTATIONS
     for key, job in jobs.items():
         assert job["state"] in ("DONE", "QUARANTINED"), job

@@ -167,6 +167,7 @@ def test_a_small_file_passes_a_big_one(daemon):
     daemon.sample.write_catalog()
     daemon.configure(extract={"workers": 1, "memory": "64MiB"})
     daemon.start()
+    daemon.wait_state("CATALOG.csv", "DONE")  # before it the big one only asks and waits
     daemon.wait_state(str(big.relative_to(daemon.raw)), "EXTRACTING")
     (daemon.raw / "small.csv").write_text("a\n1\n")
     daemon.wait_state("small.csv", "DONE")
