@@ -220,7 +220,7 @@ void job_manifest_free(struct job_manifest *manifest)
 
 struct fetch {
     struct store *store;
-    char *key, *bytes;
+    char *key, *etag, *bytes;
     size_t len;
     job_manifest_fn *done;
     void *arg;
@@ -230,6 +230,7 @@ static void fetch_end(struct fetch *fetch, struct job_manifest *manifest, const 
 {
     fetch->done(manifest, err, fetch->arg);
     free(fetch->key);
+    free(fetch->etag);
     free(fetch->bytes);
     free(fetch);
 }
@@ -263,7 +264,8 @@ static void on_head(const struct store_object *object, const struct err *err, vo
         fetch_end(fetch, NULL, &why);
         return;
     }
-    store_get(fetch->store, fetch->key, object->etag, 0, fetch->len, fetch->bytes, on_fetched,
+    fetch->etag = str_dup(object->etag); /* `object` is gone before the bytes have come */
+    store_get(fetch->store, fetch->key, fetch->etag, 0, fetch->len, fetch->bytes, on_fetched,
               fetch);
 }
 
