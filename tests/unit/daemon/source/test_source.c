@@ -448,7 +448,7 @@ static void on_partial(const struct store_object *objects, unsigned count, bool 
 
     (void)err;
     err_set(&partial, RC_DENIED, "list 'closed/': Permission denied");
-    partial_done(objects, count, more, &partial, arg);
+    partial_done(objects, count, more, more ? NULL : &partial, arg);
 }
 
 static void list_partly(struct store *store, const char *prefix, const char *after, unsigned max,
@@ -473,6 +473,26 @@ static void a_listing_with_an_error_sights_what_it_saw_and_deletes_nothing(void 
     ops.list = real_ops->list;
     list_again();
     assert_false(is_live("a"));
+}
+
+static void an_error_on_the_last_page_saves_what_the_first_one_missed(void **state)
+{
+    (void)state;
+    char key[32];
+
+    for (unsigned i = 0; i < 1500; i++) {
+        snprintf(key, sizeof(key), "%04u", i);
+        make_aged(key, 100);
+    }
+    start_and_settle();
+    ops.list = list_partly;
+    drop_file("0007");
+    source_list(source);
+    UNTIL(status().error[0] != '\0' && !status().listing);
+    assert_true(is_live("0007"));
+    ops.list = real_ops->list;
+    list_again();
+    assert_false(is_live("0007"));
 }
 
 struct head_failure {
@@ -729,6 +749,9 @@ static void a_tree_that_is_made_at_once_is_seen_whole(void **state)
 static void a_directory_that_moves_takes_its_keys_along(void **state)
 {
     (void)state;
+    scoped(free) char *b = path_of("b");
+    char aside[80];
+
     make_aged("a/x/1", 100), make_aged("a/x/2", 100);
     start_watching();
     move("a/x", "b");
@@ -737,6 +760,12 @@ static void a_directory_that_moves_takes_its_keys_along(void **state)
     make("b/3", "x");
     UNTIL(is_live("b/3"));
     assert_null(find("a/x/3"));
+    assert_int_equal(status().watches, 3); /* the root, a and b */
+    snprintf(aside, sizeof(aside), "%s.aside", root);
+    assert_int_equal(rename(b, aside), 0);
+    UNTIL(!is_live("b/1") && source_idle(source));
+    assert_int_equal(status().watches, 2);
+    nftw(aside, drop, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void a_removed_directory_is_forgotten_and_may_come_back(void **state)
@@ -925,6 +954,7 @@ int main(void)
         CASE(what_is_deleted_is_gone_and_nothing_else),
         CASE(a_missing_root_is_an_error_and_deletes_nothing),
         CASE(a_listing_with_an_error_sights_what_it_saw_and_deletes_nothing),
+        CASE(an_error_on_the_last_page_saves_what_the_first_one_missed),
         CASE(what_cannot_be_verified_is_not_gone),
         CASE(when_the_intake_fails_the_listing_says_so_and_comes_again),
         CASE(a_request_during_a_listing_makes_one_more),
