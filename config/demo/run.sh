@@ -53,7 +53,7 @@ fi
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 step "Packages and build"
-sh "$top/config/setup.sh" build
+sh "$top/config/setup.sh" run
 build=$top/build-release
 if [ ! -e "$build/build.ninja" ]; then
     meson setup "$build" "$top" --buildtype=release -Dtests=disabled >"$top/.demo-build.log" 2>&1 || {
