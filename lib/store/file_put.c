@@ -23,6 +23,13 @@
 #define COPY_CHUNK (16u << 20)
 #define BUFFER_BYTES (1u << 20)
 
+static atomic_bool named_only;
+
+void file_put_force_named(bool force)
+{
+    atomic_store(&named_only, force);
+}
+
 static void temp_name(char ret_name[FILE_PUT_NAME])
 {
     static atomic_uint next;
@@ -47,7 +54,7 @@ static int open_named(struct file_put *put)
 /** An unnamed file gets its name through /proc. */
 static int open_unnamed(struct file_put *put)
 {
-    if (access("/proc/self/fd", X_OK) != 0) {
+    if (atomic_load(&named_only) || access("/proc/self/fd", X_OK) != 0) {
         errno = EOPNOTSUPP;
         return -1;
     }

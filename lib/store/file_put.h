@@ -12,6 +12,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,3 +46,6 @@ enum rc file_put_copy(struct file_put *put, int from, const char *from_key,
 enum rc file_put_commit(struct file_put *put, struct err *err);
 /** Also after a failure or without a commit: then nothing stays. */
 void file_put_done(struct file_put *put);
+
+/** Tests only: as on a file system without unnamed files. */
+void file_put_force_named(bool force);

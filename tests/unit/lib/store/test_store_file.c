@@ -17,6 +17,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/store/file_path.h"
+#include "lib/store/file_put.h"
 #include "lib/store/store.h"
 
 static char dir[64]; /**< Holds the root and what lies outside it. */
@@ -192,6 +193,7 @@ static int teardown(void **state)
     nftw(dir, count_temp, 16, FTW_PHYS);
     assert_int_equal(temps, 0); /* no test leaves a temporary name behind */
     file_path_force_walk(false);
+    file_put_force_named(false);
     store_free(store);
     work_free(work);
     loop_free(loop);
@@ -497,6 +499,23 @@ static void a_file_is_put_and_its_progress_told(void **state)
     assert_int_equal(head("k"), RC_NOT_FOUND);
 }
 
+static void without_unnamed_files_a_put_is_whole_all_the_same(void **state)
+{
+    (void)state;
+    char buffer[8] = {0};
+
+    file_put_force_named(true);
+    assert_int_equal(put("d/k", "one"), RC_OK);
+    assert_int_equal(put("d/k", "two"), RC_OK);
+    assert_int_equal(get("d/k", NULL, 0, 3, buffer), RC_OK);
+    assert_string_equal(buffer, "two");
+    assert_int_equal(put("d", "x"), RC_INVALID);
+    store_put_file(store, "k", "/proc/version", on_done, NULL, NULL);
+    until_answered();
+    assert_int_equal(outcome.rc, RC_CHANGED);
+    assert_string_equal(list("", "", 10), "d/k\n");
+}
+
 static void a_copy_goes_within_and_between_stores(void **state)
 {
     (void)state;
@@ -740,6 +759,7 @@ int main(void)
         CASE(hostile_names_are_listed_as_they_are),
         CASE(a_removed_root_is_an_error_and_not_an_empty_store),
         CASE(a_file_is_put_and_its_progress_told),
+        CASE(without_unnamed_files_a_put_is_whole_all_the_same),
         CASE(a_copy_goes_within_and_between_stores),
         CASE(a_get_that_is_canceled_is_answered_once),
         CASE(a_file_that_is_open_for_writing_is_found),
