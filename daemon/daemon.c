@@ -310,6 +310,10 @@ static enum rc make_services(struct daemon *daemon, struct err *err)
                      err) != RC_OK) {
         return err->rc;
     }
+    if (catalog_is_new(services->catalog) && job_store_count(services->jobs, JOB_DONE) > 0) {
+        log_warn(LOG_DAEMON, "catalog.db is new, but objects were done before: 'sevirctl rebuild' "
+                             "fills it from the stores");
+    }
     services->h5 = h5_helper_new(services->loop, &h5);
     services->queue = job_queue_new(services, pipeline_stages);
     services->intake = intake_new(services);

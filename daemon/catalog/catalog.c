@@ -4,6 +4,7 @@
 #include "daemon/catalog/catalog.h"
 
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "daemon/catalog/catalog_events.h"
 #include "daemon/catalog/catalog_outputs.h"
@@ -14,6 +15,7 @@
 struct catalog {
     struct db_lane *writer, *reader;
     char *path, *attach;
+    bool is_new;
 };
 
 /** What each reader does first. A view over another file can only be temporary, and making one
@@ -47,7 +49,10 @@ enum rc catalog_open(struct loop *loop, struct work *work, const char *dir, cons
 
     catalog->path = fs_join(dir, "catalog.db");
     catalog->attach = attach_sql(state_path);
-    if (db_open(catalog->path, DB_READ_WRITE, false, &db, err) != RC_OK ||
+    catalog->is_new = access(catalog->path, F_OK) != 0;
+    /* As durable as state.db: a job that is DONE there must not miss its rows here after a power
+     * cut. */
+    if (db_open(catalog->path, DB_READ_WRITE, true, &db, err) != RC_OK ||
         catalog_migrate(db, err) != RC_OK) {
         return err_wrap(err, "catalog");
     }
@@ -56,6 +61,11 @@ enum rc catalog_open(struct loop *loop, struct work *work, const char *dir, cons
         db_lane_new_reader(loop, work, catalog->path, catalog->attach, query_limit_ms);
     *ret_catalog = TAKE(catalog);
     return RC_OK;
+}
+
+bool catalog_is_new(const struct catalog *catalog)
+{
+    return catalog->is_new;
 }
 
 void catalog_close(struct catalog *catalog)

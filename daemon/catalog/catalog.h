@@ -31,6 +31,8 @@ struct catalog;
 enum rc catalog_open(struct loop *loop, struct work *work, const char *dir, const char *state_path,
                      int64_t query_limit_ms, struct catalog **ret_catalog, struct err *err);
 /** Requires: nothing submitted that has not completed. */
+/** Whether there was no file: with jobs DONE, somebody took it away, and `rebuild` fills it. */
+bool catalog_is_new(const struct catalog *catalog);
 void catalog_close(struct catalog *catalog);
 SCOPED_FN(struct catalog, catalog_close)
 

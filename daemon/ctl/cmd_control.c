@@ -145,18 +145,31 @@ static enum ctl_exit tell_job(struct ctl *ctl, uint64_t job, const char *wish, c
     return code;
 }
 
-static enum ctl_exit retry_quarantined(struct ctl *ctl)
+/** Run again what is in one of `states`; `said` follows their number. */
+static enum ctl_exit retry_states(struct ctl *ctl, json_t *states, const char *said)
 {
     json_t *answer = NULL;
     const enum ctl_exit code =
-        post(ctl, "/v1/retry", json_pack("{s:s}", "state", "QUARANTINED"), LONG_MS, &answer);
+        post(ctl, "/v1/retry", json_pack("{s:o}", "states", states), LONG_MS, &answer);
 
     if (code == CTL_DONE) {
-        ctl_say(ctl, "%lld jobs are tried again\n",
-                (long long)json_integer_value(json_object_get(answer, "retried")));
+        ctl_say(ctl, "%lld %s\n", (long long)json_integer_value(json_object_get(answer, "retried")),
+                said);
     }
     json_decref(answer);
     return code;
+}
+
+static enum ctl_exit retry_quarantined(struct ctl *ctl)
+{
+    return retry_states(ctl, json_pack("[s]", "QUARANTINED"), "jobs are tried again");
+}
+
+static enum ctl_exit run_rebuild(struct ctl *ctl, const struct ctl_args *args)
+{
+    (void)args;
+    return retry_states(ctl, json_pack("[s,s,s]", "DONE", "SKIPPED", "WAITING"),
+                        "objects go through again; 'sevirctl wait' tells when they are done");
 }
 
 static enum ctl_exit each_job(struct ctl *ctl, const struct ctl_args *args, const char *wish,
@@ -216,6 +229,15 @@ const struct ctl_command ctl_cmd_retry = {.name = "retry",
                                           .options = retry_options,
                                           .max_words = UINT_MAX,
                                           .run = run_retry};
+
+const struct ctl_command ctl_cmd_rebuild = {
+    .name = "rebuild",
+    .arguments = "",
+    .summary = "fill the data catalog anew from the stores",
+    .help = "Every object goes through again: crawled, extracted, published. What is published "
+            "stays and is\nwritten with the same bytes. For a catalog.db that was lost or damaged: "
+            "stop the daemon, move the\nfile away, start the daemon, then this.",
+    .run = run_rebuild};
 
 const struct ctl_command ctl_cmd_cancel = {
     .name = "cancel",

@@ -25,8 +25,7 @@ struct catalog_months {
     struct store_put *puts;
 };
 
-/* ---- on the read lane
- * ------------------------------------------------------------------------------------ */
+/* ---- on the read lane ---- */
 
 static struct month *month_of(struct catalog_months *all, int64_t time_utc)
 {
@@ -88,8 +87,7 @@ enum rc etl_look_up_catalog(struct db *db, struct etl *etl, struct err *err)
     return RC_OK;
 }
 
-/* ---- the part
- * --------------------------------------------------------------------------------------------- */
+/* ---- the part ---- */
 
 static enum rc catalog_plan(struct etl *etl, struct err *err)
 {

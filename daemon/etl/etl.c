@@ -56,7 +56,7 @@ void etl_part_done(struct etl *etl, const struct err *err)
     on_step_done(err, etl);
 }
 
-/* ---- LOOK_UP -------------------------------------------------------------------------------- */
+/* ---- LOOK_UP ---- */
 
 static void on_looked_up(const struct err *err, void *arg)
 {
@@ -79,8 +79,7 @@ static void on_looked_up(const struct err *err, void *arg)
     on_step_done(err, etl);
 }
 
-/* ---- WITHDRAW: a manifest of another version stops vouching before its outputs change ---------
- */
+/* ---- READ_MANIFEST, WITHDRAW: it stops vouching before its outputs change ---- */
 
 static bool manifest_is_ours(const struct etl *etl, const struct job_manifest *manifest)
 {
@@ -129,8 +128,7 @@ static void withdraw(struct etl *etl)
                  etl);
 }
 
-/* ---- steps on the FILE lane: the ledger and the draft -----------------------------------------
- */
+/* ---- steps on the FILE lane: the ledger and the draft ---- */
 
 struct disk {
     struct etl *etl;
@@ -195,8 +193,7 @@ static void disk_start(struct etl *etl, work_run_fn *run)
     work_submit(etl->services->work, WORK_FILE, run, on_disk_done, disk);
 }
 
-/* ---- CLEAN: an input that will never do leaves nothing behind ---------------------------------
- */
+/* ---- CLEAN: an input that will never do leaves nothing behind ---- */
 
 static void clean_batch(struct etl *etl);
 
@@ -226,8 +223,7 @@ static void clean_batch(struct etl *etl)
                  on_cleaned, etl);
 }
 
-/* ---- the story ----------------------------------------------------------------------------------
- */
+/* ---- the story ---- */
 
 static void finish(struct etl *etl)
 {
@@ -236,6 +232,7 @@ static void finish(struct etl *etl)
 
     if (etl->err.rc != RC_OK) {
         event = job_failure(&etl->err, &note);
+        event = etl->lost ? JOB_EV_LOST : event;
         note.rows_digest = etl->rows_digest[0] != '\0' ? etl->rows_digest : NULL;
     } else if (etl->reason[0] != '\0') {
         note.reason = etl->reason;
@@ -352,8 +349,7 @@ const struct job_stage etl_stage = {
     .stop = etl_stop,
 };
 
-/* ---- what the parts use
- * --------------------------------------------------------------------------- */
+/* ---- what the parts use ---- */
 
 const char *etl_plan(struct etl *etl, const char *key)
 {

@@ -47,6 +47,7 @@ struct etl {
 
     struct arena *arena; /**< Rows, keys, notes. */
     int64_t source;
+    bool lost; /**< The catalog has not what the crawl had put there. */
     struct layout *layout;            /**< "hdf5" */
     struct catalog_csv_schema schema; /**< "csv" */
     struct etl_row *rows; /**< Selected, by file_index and then as the catalog has them. */

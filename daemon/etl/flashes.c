@@ -38,8 +38,7 @@ static char *flashes_key(const struct etl *etl, enum sevir_type type, int year, 
     return naming_flashes_key(year, month, etl->job->object.key);
 }
 
-/* ---- work
- * ---------------------------------------------------------------------------------------------- */
+/* ---- work ---- */
 
 static double value_at(const void *values, enum sample sample, size_t i)
 {
@@ -140,8 +139,7 @@ static const struct units_ops flashes_ops = {
     .complete = flashes_complete,
 };
 
-/* ---- the part
- * ------------------------------------------------------------------------------------------- */
+/* ---- the part ---- */
 
 /** Rows whose event the file lacks are told, in the manifest and the log, and left out. */
 static void drop_missing(struct etl *etl)

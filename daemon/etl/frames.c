@@ -176,8 +176,7 @@ static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
     return items;
 }
 
-/* ---- work and collect
- * ------------------------------------------------------------------------------ */
+/* ---- work and collect ---- */
 
 /** On a worker. */
 static enum rc frames_work(const struct etl *etl, struct unit *unit, const uint8_t *rows,
@@ -276,8 +275,7 @@ static const struct units_ops frames_ops = {
     .complete = frames_complete,
 };
 
-/* ---- the part
- * ------------------------------------------------------------------------------------------ */
+/* ---- the part ---- */
 
 static enum rc frames_plan(struct etl *etl, struct err *err)
 {

@@ -11,8 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/sevir/selection.h"
 
-/* ---- on the read lane
- * ---------------------------------------------------------------------------- */
+/* ---- on the read lane ---- */
 
 /** The selection's limit counts over the whole catalog, so it is resolved over the whole catalog.
  */
@@ -99,24 +98,29 @@ enum rc etl_look_up(struct db *db, void *arg, struct err *err)
         return err->rc;
     }
     job_rows_digest(etl->events_digest, &etl->conf->select, etl->rows_digest);
-    if (strcmp(etl->job->kind, "catalog") == 0) {
-        return etl_look_up_catalog(db, etl, err);
-    }
     if (strcmp(etl->job->kind, "other") == 0) {
         return RC_OK; /* no layout, nothing to make: etl_nothing says so */
     }
-    if (strcmp(etl->job->kind, "csv") == 0) {
-        return catalog_csv_schema_get(db, etl->source, object->etag, etl->arena, &etl->schema, err);
+    if (etl->source == 0) {
+        etl->lost = true;
+        return err_set(err, RC_NOT_FOUND, "the data catalog does not know '%s'", object->key);
     }
-    if (catalog_layout_get(db, etl->source, object->etag, &etl->layout, err) != RC_OK ||
-        look_up_rows(db, etl, err) != RC_OK) {
+    if (strcmp(etl->job->kind, "catalog") == 0) {
+        return etl_look_up_catalog(db, etl, err);
+    }
+    if (strcmp(etl->job->kind, "csv") == 0) {
+        etl->lost = catalog_csv_schema_get(db, etl->source, object->etag, etl->arena, &etl->schema,
+                                           err) == RC_NOT_FOUND;
+        return etl->schema.table != NULL ? RC_OK : err->rc;
+    }
+    if (catalog_layout_get(db, etl->source, object->etag, &etl->layout, err) != RC_OK) {
+        etl->lost = err->rc == RC_NOT_FOUND;
         return err_wrap(err, "look up '%s'", object->key);
     }
-    return RC_OK;
+    return look_up_rows(db, etl, err);
 }
 
-/* ---- on the loop
- * ------------------------------------------------------------------------------------ */
+/* ---- on the loop ---- */
 
 void etl_select_rows(struct etl *etl, unsigned types)
 {
@@ -170,9 +174,7 @@ const struct etl_part *etl_choose_part(const struct etl *etl)
     return &etl_nothing;
 }
 
-/* ---- a file of another kind, or an HDF5 file that is not SEVIR's: nothing to extract
- * -------------
- */
+/* ---- a file of another kind, or an HDF5 file that is not SEVIR's: nothing to extract ---- */
 
 static enum rc plan_nothing(struct etl *etl, struct err *err)
 {

@@ -69,8 +69,7 @@ static void on_worked(void *arg, bool canceled)
     on_step_done(err.rc == RC_OK ? NULL : &err, table);
 }
 
-/* ---- on a worker: bytes in, clean rows out
- * ------------------------------------------------------------- */
+/* ---- on a worker: bytes in, clean rows out ---- */
 
 static void write_header(struct table *table)
 {
@@ -145,8 +144,7 @@ static void run_clean(void *arg)
     table->output.bytes += table->clean.len;
 }
 
-/* ---- on the FILE lane
- * ------------------------------------------------------------------------------------ */
+/* ---- on the FILE lane ---- */
 
 static void run_open(void *arg)
 {
@@ -171,8 +169,7 @@ static void run_append(void *arg)
     }
 }
 
-/* ---- the story
- * -------------------------------------------------------------------------------------------- */
+/* ---- the story ---- */
 
 static void on_granted(struct budget_ticket *ticket, void *arg)
 {
@@ -254,8 +251,7 @@ static void table_run(struct table *table)
     }
 }
 
-/* ---- the part
- * --------------------------------------------------------------------------------------------- */
+/* ---- the part ---- */
 
 static enum rc table_plan(struct etl *etl, struct err *err)
 {

@@ -216,7 +216,7 @@ void job_manifest_free(struct job_manifest *manifest)
     free(manifest);
 }
 
-/* ---- fetching ------------------------------------------------------------------------------ */
+/* ---- fetching ---- */
 
 struct fetch {
     struct store *store;

@@ -26,6 +26,8 @@ const struct job_edge job_edges[] = {
 
     {JOB_EXTRACTING, JOB_EV_HELD, JOB_WAITING},
     {JOB_EXTRACTING, JOB_EV_EXCLUDED, JOB_SKIPPED},
+    {JOB_EXTRACTING, JOB_EV_LOST, JOB_QUEUED}, /* the catalog was taken away: crawl again */
+    {JOB_PUBLISHING, JOB_EV_LOST, JOB_QUEUED}, /* the draft was */
     {JOB_WAITING, JOB_EV_RELEASED, JOB_CRAWLED},
     {JOB_BACKOFF, JOB_EV_RETRY_DUE, JOB_RESUME},
 

@@ -12,6 +12,7 @@
  *                      STOPPED  goes to the rest it left   (shutdown, crash, before a cancel)
  *                      HELD     goes to WAITING            (extraction lacks its catalog rows)
  *                      EXCLUDED goes to SKIPPED            (nothing in it is selected)
+ *                      LOST     goes to QUEUED             (catalog.db or a draft was taken away)
  *
  * The grammar of the names is the design:
  *   -ING  a stage at work: owns sockets, files or threads; never survives a restart.
@@ -56,6 +57,7 @@ enum job_kind { JOB_KIND_REST, JOB_KIND_STAGE, JOB_KIND_END };
     X(STOPPED,   "it wound down because we asked, or the daemon died")               \
     X(HELD,      "it lacks its rows of the catalog")                                 \
     X(EXCLUDED,  "the selection wants nothing of it")                                \
+    X(LOST,      "what the stage before had left is not there any more")             \
     X(RETRY_DUE, "the backoff is over")                                              \
     X(RELEASED,  "the catalog has its rows now")                                     \
     X(REVISED,   "its rows of the catalog, or the selection, changed after its end") \

@@ -102,25 +102,36 @@ void ops_post_cancel(struct ops_call *call)
     tell_job(call, JOB_EV_CANCEL, "asked for by an operator");
 }
 
-/* ---- all jobs in quarantine -------------------------------------------------------------- */
+/* ---- all jobs in a state ------------------------------------------------------------------ */
 
 struct retry_all {
     struct ops_call *call;
-    int64_t *ids; /**< The lane's until it is done. */
+    struct strbuf states; /**< ",DONE,SKIPPED," */
+    int64_t *ids;         /**< The lane's until it is done. */
     size_t count, next;
     unsigned under_way;
     uint64_t retried, refused;
 };
 
+static void retry_all_free(struct retry_all *all)
+{
+    strbuf_done(&all->states);
+    free(all->ids);
+    free(all);
+}
+
 static enum rc read_ids(struct db *db, void *arg, struct err *err)
 {
     struct retry_all *all = arg;
-    struct db_stmt *q =
-        db_prepare(db, "SELECT id FROM jobs WHERE state = 'QUARANTINED' ORDER BY id", err);
+    struct db_stmt *q = db_prepare(db,
+                                   "SELECT j.id FROM jobs j JOIN objects o ON o.job = j.id"
+                                   " WHERE instr(?, ',' || j.state || ',') > 0 ORDER BY j.id",
+                                   err);
 
     if (q == NULL) {
         return err->rc;
     }
+    db_bind_text(q, 1, strbuf_text(&all->states));
     while (db_step(q, err)) {
         if ((all->count & (all->count - 1)) == 0) {
             all->ids = mem_resize(all->ids, MAX_OF(2 * all->count, (size_t)2), sizeof(int64_t));
@@ -146,8 +157,7 @@ static void retry_more(struct retry_all *all)
     if (all->under_way == 0) {
         strbuf_printf(&body, "{\"retried\":%" PRIu64 ",\"refused\":%" PRIu64 "}\n", all->retried,
                       all->refused);
-        free(all->ids);
-        free(all);
+        retry_all_free(all);
         ops_answer_json(call, &body);
     }
 }
@@ -175,8 +185,7 @@ static void on_ids(const struct err *err, void *arg)
         retry_more(all);
         return;
     }
-    free(all->ids);
-    free(all);
+    retry_all_free(all);
     if (err != NULL) {
         ops_problem_err(call, err);
     } else {
@@ -184,20 +193,48 @@ static void on_ids(const struct err *err, void *arg)
     }
 }
 
+/** The states that the body names, each one that has a way back to QUEUED. */
+static bool read_states(struct ops_call *call, json_t *body, struct strbuf *states)
+{
+    json_t *list = json_object_get(body, "states");
+    json_t *item;
+    size_t i;
+
+    strbuf_putc(states, ',');
+    json_array_foreach(list, i, item)
+    {
+        const char *name = json_string_value(item);
+        enum job_state from = JOB_STATE_COUNT;
+
+        if (name == NULL || !job_state_parse(name, &from) ||
+            job_edge_find(from, JOB_EV_RETRY, JOB_INGEST) == NULL) {
+            ops_problem(call, 400, "'states': jobs cannot be retried from '%.40s'",
+                        name != NULL ? name : "");
+            return false;
+        }
+        strbuf_printf(states, "%s,", name);
+    }
+    if (json_array_size(list) == 0) {
+        ops_problem(call, 400, "'states' must be a list of states, as [\"QUARANTINED\"]");
+        return false;
+    }
+    return true;
+}
+
 void ops_post_retry_all(struct ops_call *call)
 {
     json_t *body = ops_body(call);
-    const char *state = json_string_value(json_object_get(body, "state"));
+    scoped(strbuf_done) struct strbuf states = {0};
 
     if (body == NULL) {
         return;
     }
-    if (state == NULL || strcmp(state, "QUARANTINED") != 0) {
-        ops_problem(call, 400, "'state' must be 'QUARANTINED'");
-    } else {
+    if (read_states(call, body, &states)) {
         struct retry_all *all = mem_new(struct retry_all);
 
         all->call = call;
+        all->states = states;
+        states = (struct strbuf){0};
         ops_call_waited(call, true);
         job_store_read(call->ops->services->jobs, read_ids, on_ids, all);
     }

@@ -25,7 +25,7 @@ const struct ops_route ops_routes[] = {
     {"GET",  "/v1/events",            READS,  ops_get_events,     "what happens, as server-sent events"},
     {"POST", "/v1/query",             ASKS,   ops_post_query,     "read-only SQL"},
     {"POST", "/v1/submit",            WRITES, ops_post_submit,    "sightings by hand"},
-    {"POST", "/v1/retry",             WRITES, ops_post_retry_all, "run all jobs in quarantine again"},
+    {"POST", "/v1/retry",             WRITES, ops_post_retry_all, "run all jobs in a state again"},
     {"POST", "/v1/jobs/{id}/retry",   WRITES, ops_post_retry,     "run a job again"},
     {"POST", "/v1/jobs/{id}/cancel",  WRITES, ops_post_cancel,    "give a job up"},
     {"POST", "/v1/pause",             WRITES, ops_post_pause,     "start no new stage"},

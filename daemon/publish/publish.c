@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "daemon/job/job_draft.h"
-#include "daemon/job/job_queue.h"
 #include "lib/base/mem.h"
 #include "lib/sevir/naming.h"
 
@@ -23,6 +22,7 @@ struct publish {
     bool stop_asked;
     struct err err;
 
+    bool lost; /**< There is no draft. */
     char *draft;
     size_t draft_len;
     struct job_manifest *manifest; /**< The draft, parsed. */
@@ -59,7 +59,7 @@ static void on_worked(void *arg, bool canceled)
     on_step_done(err.rc == RC_OK ? NULL : &err, publish);
 }
 
-/* ---- on the FILE lane ---------------------------------------------------------------------- */
+/* ---- on the FILE lane ---- */
 
 static void run_read(void *arg)
 {
@@ -68,8 +68,11 @@ static void run_read(void *arg)
     struct err *err = &publish->err;
 
     if (job_draft_read(state_dir, publish->job->id, &publish->draft, &publish->draft_len, err) !=
-            RC_OK ||
-        job_manifest_parse(publish->draft, publish->draft_len, &publish->manifest, err) != RC_OK ||
+        RC_OK) {
+        publish->lost = err->rc == RC_NOT_FOUND;
+        return;
+    }
+    if (job_manifest_parse(publish->draft, publish->draft_len, &publish->manifest, err) != RC_OK ||
         job_ledger_read(state_dir, publish->job->object.key, &publish->ledger, err) != RC_OK) {
         err_wrap(err, "draft of job %llu", (unsigned long long)publish->job->id);
     }
@@ -82,7 +85,7 @@ static void run_forget(void *arg)
     job_ledger_remove(publish->conf->state_dir, publish->job->object.key, &publish->err);
 }
 
-/* ---- the story ------------------------------------------------------------------------------- */
+/* ---- the story ---- */
 
 static void put_manifest(struct publish *publish)
 {
@@ -103,6 +106,7 @@ static void finish(struct publish *publish)
 
     if (publish->err.rc != RC_OK) {
         event = job_failure(&publish->err, &note);
+        event = publish->lost ? JOB_EV_LOST : event;
     } else {
         snprintf(reason, sizeof(reason), "%zu outputs", publish->manifest->output_count);
         note.reason = reason;

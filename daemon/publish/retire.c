@@ -62,7 +62,7 @@ static void on_manifest(struct job_manifest *manifest, const struct err *err, vo
     on_step_done(err, retire);
 }
 
-/* ---- on lanes -------------------------------------------------------------------------------- */
+/* ---- on lanes ---- */
 
 /** The keys outlive the manifest that lists them, should we die in between. */
 static void run_note_keys(void *arg)
@@ -101,7 +101,7 @@ static enum rc forget_source(struct db *db, void *arg, struct err *err)
     return source != 0 ? catalog_source_retire(db, source, err) : RC_OK;
 }
 
-/* ---- the story ------------------------------------------------------------------------------- */
+/* ---- the story ---- */
 
 static void put_manifest(struct retire *retire)
 {

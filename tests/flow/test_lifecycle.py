@@ -190,3 +190,29 @@ def test_a_changed_selection_brings_out_what_it_adds(daemon):
     daemon.ctl("reload", check=0)
     daemon.wait_for(lambda s: s["idle"] and len(frames_of(daemon.processed, "vil")) == 2)
     assert len(tree(daemon.processed / "_manifests")) == 3
+
+
+def test_a_lost_catalog_is_rebuilt_from_the_stores(daemon):
+    path = daemon.sample.add("vil", ["S1", "S2"])
+    daemon.sample.add("ir069", ["S1"])
+    (daemon.raw / "notes.csv").write_text("a,b\n1,x\n")
+    daemon.sample.write_catalog()
+    daemon.configure(select={"types": ["vil"]})
+    daemon.start()
+    daemon.wait_idle()
+    published = tree(daemon.processed)
+    tables = ("events", "frames", "notes", "outputs")
+    before = {t: daemon.query(f"SELECT count(*) FROM {t}") for t in tables}
+    daemon.stop()
+    for lost in daemon.state.glob("catalog.db*"):
+        lost.unlink()
+    daemon.start()
+    daemon.wait_idle()
+    assert "rebuild" in daemon.log()
+    assert daemon.query("SELECT count(*) FROM frames") == [[0]]
+    told = daemon.ctl("--json", "rebuild", check=0)
+    assert json.loads(told.stdout)["retried"] == 4
+    daemon.wait_idle()
+    assert {t: daemon.query(f"SELECT count(*) FROM {t}") for t in tables} == before
+    assert tree(daemon.processed) == published
+    check_file(daemon, "vil", path)

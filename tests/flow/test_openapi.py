@@ -114,7 +114,7 @@ def test_every_change_answers_as_documented(worked):
         ("/v1/jobs/{id}/cancel", f"/v1/jobs/{quarantined}/cancel", None, 200),
         ("/v1/jobs/{id}/cancel", f"/v1/jobs/{done}/cancel", None, 409),
         ("/v1/resume", "/v1/resume", None, 200),
-        ("/v1/retry", "/v1/retry", {"state": "QUARANTINED"}, 200),
+        ("/v1/retry", "/v1/retry", {"states": ["QUARANTINED"]}, 200),
         ("/v1/reload", "/v1/reload", None, 200),
         ("/v1/reconcile", "/v1/reconcile", None, 200),
         ("/v1/drain", "/v1/drain", None, 200),
