@@ -6,6 +6,8 @@
 
 #include "daemon/ctl/client.h"
 
+#define OUTPUTS_SHOWN 10
+
 static int64_t number(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
@@ -135,28 +137,30 @@ static void tell_job(struct ctl *ctl, const json_t *job)
     tell_transitions(ctl, job);
 }
 
+/** On a terminal the first of them: the story above is not to scroll away. */
 static void tell_outputs(struct ctl *ctl, const json_t *story)
 {
     const json_t *outputs = json_object_get(story, "outputs");
-    json_t *output;
-    size_t i;
+    const size_t count = json_array_size(outputs);
+    const size_t shown = ctl->terminal && count > OUTPUTS_SHOWN ? OUTPUTS_SHOWN : count;
+    const int64_t more = number(story, "output_count") - (int64_t)shown;
 
-    if (json_array_size(outputs) == 0) {
+    if (count == 0) {
         return;
     }
     ctl_say(ctl, "\n");
     scoped(ctl_table_free) struct ctl_table *table = ctl_table_new("OUTPUT|KIND|>BYTES|SHA256");
-    json_array_foreach(outputs, i, output)
-    {
+    for (size_t i = 0; i < shown; i++) {
+        const json_t *output = json_array_get(outputs, i);
         ctl_table_cell(table, text(output, "key"));
         ctl_table_cell(table, text(output, "kind"));
         ctl_table_cellf(table, "%" PRId64, number(output, "bytes"));
         ctl_table_cellf(table, "%.12s", text(output, "sha256"));
     }
     ctl_table_print(ctl, table);
-    if (number(story, "output_count") > (int64_t)json_array_size(outputs)) {
-        ctl_say(ctl, "and %" PRId64 " more\n",
-                number(story, "output_count") - (int64_t)json_array_size(outputs));
+    if (more > 0) {
+        ctl_say(ctl, "and %" PRId64 " more%s\n", more,
+                shown < count ? "; '--json' shows all, and so does the table 'outputs'" : "");
     }
 }
 

@@ -22,7 +22,7 @@ static const char *text(const json_t *object, const char *key)
 static void list_tables(struct ctl *ctl, const json_t *answer)
 {
     scoped(ctl_table_free) struct ctl_table *table =
-        ctl_table_new("TABLE|FORMAT|>VERSION|>COLUMNS|>PARTITIONS|>OBJECTS|LOCATION");
+        ctl_table_new("TABLE|FORMAT|>VERSION|>COLUMNS|>PARTITIONS|>OBJECTS|<LOCATION");
     json_t *row;
     size_t i;
 
@@ -68,7 +68,7 @@ static void show_partitions(struct ctl *ctl, const json_t *answer)
     if (json_array_size(partitions) == 0) {
         return;
     }
-    scoped(ctl_table_free) struct ctl_table *table = ctl_table_new("PARTITION|>OBJECTS|LOCATION");
+    scoped(ctl_table_free) struct ctl_table *table = ctl_table_new("PARTITION|>OBJECTS|<LOCATION");
     json_array_foreach(partitions, i, partition)
     {
         ctl_table_cell(table, text(partition, "values"));
@@ -131,15 +131,12 @@ static enum ctl_exit run_tables(struct ctl *ctl, const struct ctl_args *args)
 
 static void cell_of(struct ctl_table *table, const json_t *value)
 {
-    scoped(strbuf_done) struct strbuf digits = {0};
-
     if (json_is_string(value)) {
         ctl_table_cell(table, json_string_value(value));
     } else if (json_is_integer(value)) {
         ctl_table_cellf(table, "%" PRId64, (int64_t)json_integer_value(value));
-    } else if (json_is_real(value)) {
-        strbuf_double(&digits, json_real_value(value));
-        ctl_table_cell(table, strbuf_text(&digits));
+    } else if (json_is_real(value)) { /* for people; csv and json have all of its digits */
+        ctl_table_cellf(table, "%.10g", json_real_value(value));
     } else {
         ctl_table_cell(table, json_is_true(value) ? "true" : json_is_false(value) ? "false" : "");
     }
@@ -164,7 +161,7 @@ static char *titles_of(const json_t *answer)
             *p = *p == '|' ? '/' : *p;
         }
         strbuf_printf(&titles, "%s%s%s", i > 0 ? "|" : "",
-                      json_is_number(json_array_get(first, i)) ? ">" : "", strbuf_text(&clean));
+                      json_is_number(json_array_get(first, i)) ? ">" : "=", strbuf_text(&clean));
     }
     return strbuf_take(&titles);
 }

@@ -121,7 +121,8 @@ void ctl_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** A table for people: columns as wide as their content, cut to the terminal. */
 struct ctl_table;
-/** Titles separated by '|'; one that begins with '>' is aligned to the right: "KEY|>SIZE|STATE". */
+/** Titles separated by '|'. One that begins with '>' is of numbers: aligned to the right, cut last;
+ * one that begins with '<' is cut first; a '=' in front says nothing: ">JOB|STATE|<LOCATION". */
 struct ctl_table *ctl_table_new(const char *titles);
 void ctl_table_free(struct ctl_table *table);
 SCOPED_FN(struct ctl_table, ctl_table_free)
@@ -136,7 +137,8 @@ void ctl_table_print(const struct ctl *ctl, const struct ctl_table *table);
 struct ctl_progress;
 enum ctl_unit { CTL_COUNT, CTL_BYTES };
 struct ctl_progress *ctl_progress_new(const struct ctl *ctl, enum ctl_unit unit);
-/** `total` 0: unknown. `label` (a file's name) may be NULL. Draws at most ten times a second. */
+/** `total` 0: unknown. `label` (what is counted, or a file's name) may be NULL. Draws at most ten
+ * times a second. */
 void ctl_progress_set(struct ctl_progress *progress, const char *label, uint64_t done,
                       uint64_t total);
 /** Removes the bar and frees. */

@@ -11,11 +11,16 @@
 
 #define COLUMNS_MAX 64
 #define GAP 2
+#define WIDTH_LEAST 8 /**< What a column that is cut keeps. */
+
+/** In which order columns give way when a row is too long: of a number half is wrong. */
+enum gives { GIVES_FIRST, GIVES_NEXT, GIVES_LAST };
 
 struct ctl_table {
     unsigned columns;
     char *titles[COLUMNS_MAX];
     bool right[COLUMNS_MAX];
+    enum gives gives[COLUMNS_MAX];
     char **cells;
     size_t count;
 };
@@ -26,9 +31,11 @@ struct ctl_table *ctl_table_new(const char *titles)
 
     for (const char *p = titles; p != NULL && table->columns < COLUMNS_MAX;) {
         const char *end = strchr(p, '|');
-        const bool right = *p == '>';
-        p += right ? 1 : 0;
-        table->right[table->columns] = right;
+        const char mark = *p == '<' || *p == '=' || *p == '>' ? *p++ : '=';
+        table->right[table->columns] = mark == '>';
+        table->gives[table->columns] = mark == '>'   ? GIVES_LAST
+                                       : mark == '<' ? GIVES_FIRST
+                                                     : GIVES_NEXT;
         table->titles[table->columns++] =
             end != NULL ? str_dup_n(p, (size_t)(end - p)) : str_dup(p);
         p = end != NULL ? end + 1 : NULL;
@@ -95,45 +102,89 @@ static unsigned terminal_columns(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+/** The widest column of those that give by now, or `columns`. */
+static unsigned widest_of(const struct ctl_table *table, const unsigned *widths, enum gives gives)
+{
+    unsigned widest = table->columns;
+
+    for (unsigned i = 0; i < table->columns; i++) {
+        if (table->gives[i] <= gives && widths[i] > WIDTH_LEAST &&
+            (widest == table->columns || widths[i] > widths[widest])) {
+            widest = i;
+        }
+    }
+    return widest;
+}
+
 /** Take from the widest column until the row fits. */
 static void fit(const struct ctl_table *table, unsigned *widths, unsigned columns)
 {
-    for (;;) {
-        unsigned total = 0, widest = 0;
+    unsigned total = GAP * (table->columns - 1), gives = GIVES_FIRST;
 
-        for (unsigned i = 0; i < table->columns; i++) {
-            total += widths[i] + (i + 1 < table->columns ? GAP : 0);
-            widest = widths[i] > widths[widest] ? i : widest;
-        }
-        if (total <= columns || widths[widest] <= 8) {
-            return;
+    for (unsigned i = 0; i < table->columns; i++) {
+        total += widths[i];
+    }
+    while (total > columns && gives <= GIVES_LAST) {
+        const unsigned widest = widest_of(table, widths, gives);
+        if (widest == table->columns) {
+            gives++;
+            continue;
         }
         widths[widest]--;
+        total--;
+    }
+}
+
+static const char *skip_characters(const char *text, unsigned count)
+{
+    for (; count > 0 && *text != '\0'; count--) {
+        do {
+            text++;
+        } while ((*text & 0xc0) == 0x80);
+    }
+    return text;
+}
+
+/** A sentence loses its end. A key loses its middle: what differs is in front or, more often, at
+ * the end. */
+static void add_cut(struct strbuf *line, const char *text, unsigned full, unsigned width)
+{
+    const unsigned kept = width - 1;
+    const unsigned head = strchr(text, ' ') != NULL ? kept : kept * 2 / 5;
+    const char *end = skip_characters(text, head);
+
+    strbuf_add(line, text, (size_t)(end - text));
+    strbuf_puts(line, "\xe2\x80\xa6");
+    strbuf_puts(line, skip_characters(text, full - (kept - head)));
+}
+
+static void add_spaces(struct strbuf *line, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        strbuf_putc(line, ' ');
     }
 }
 
 static void add_cell(struct strbuf *line, const char *text, unsigned width, bool right, bool last)
 {
-    const unsigned full = width_of(text);
-    size_t len = strlen(text);
+    const unsigned full = width_of(text), pad = full < width ? width - full : 0;
 
-    if (full > width) { /* the end of a key tells more than its beginning */
-        unsigned skip = full - width + 1;
-        for (; skip > 0; text++) {
-            skip -= (text[1] & 0xc0) != 0x80;
-        }
-        strbuf_puts(line, "\xe2\x80\xa6");
+    add_spaces(line, right ? pad : 0);
+    if (full > width) {
+        add_cut(line, text, full, width);
+    } else {
         strbuf_puts(line, text);
-        len = 0;
     }
-    const unsigned pad = full < width ? width - full : 0;
-    for (unsigned i = 0; right && i < pad; i++) {
-        strbuf_putc(line, ' ');
+    add_spaces(line, last ? 0 : (right ? 0 : pad) + GAP);
+}
+
+/** Nothing at the end of a line that cannot be seen. */
+static void end_line(struct strbuf *text)
+{
+    while (text->len > 0 && text->data[text->len - 1] == ' ') {
+        text->data[--text->len] = '\0';
     }
-    strbuf_add(line, text, len);
-    for (unsigned i = 0; !last && i < (right ? 0 : pad) + GAP; i++) {
-        strbuf_putc(line, ' ');
-    }
+    strbuf_putc(text, '\n');
 }
 
 void ctl_table_print(const struct ctl *ctl, const struct ctl_table *table)
@@ -154,13 +205,13 @@ void ctl_table_print(const struct ctl *ctl, const struct ctl_table *table)
     for (unsigned i = 0; i < table->columns; i++) {
         add_cell(&text, table->titles[i], widths[i], table->right[i], i + 1 == table->columns);
     }
-    strbuf_putc(&text, '\n');
+    end_line(&text);
     for (size_t i = 0; i < table->count; i++) {
         const unsigned column = (unsigned)(i % table->columns);
         const bool last = column + 1 == table->columns;
         add_cell(&text, table->cells[i], widths[column], table->right[column], last);
         if (last) {
-            strbuf_putc(&text, '\n');
+            end_line(&text);
         }
     }
     ctl_write(strbuf_text(&text), text.len);
