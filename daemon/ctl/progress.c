@@ -29,8 +29,9 @@ struct ctl_progress *ctl_progress_new(const struct ctl *ctl, enum ctl_unit unit)
     return progress;
 }
 
-static void add_amounts(struct strbuf *line, const struct ctl_progress *progress, uint64_t done,
-                        uint64_t total, double seconds)
+/** "3 of 7 jobs, 0:05 left"; "3.0 MB of 7.0 MB, 1.0 MB/s, 0:04 left NAME". */
+static void add_amounts(struct strbuf *line, const struct ctl_progress *progress, const char *label,
+                        uint64_t done, uint64_t total, double seconds)
 {
     char a[24], b[24], c[24];
     const double rate = seconds > 0.5 ? (double)(done - progress->first) / seconds : 0;
@@ -48,10 +49,18 @@ static void add_amounts(struct strbuf *line, const struct ctl_progress *progress
     } else {
         strbuf_printf(line, " %llu", (unsigned long long)done);
     }
+    if (label != NULL && progress->unit == CTL_COUNT) {
+        strbuf_putc(line, ' ');
+        ctl_clean(line, label);
+    }
     if (rate > 0 && total > done) {
         const uint64_t left = (uint64_t)((double)(total - done) / rate);
         strbuf_printf(line, ", %llu:%02llu left", (unsigned long long)(left / 60),
                       (unsigned long long)(left % 60));
+    }
+    if (label != NULL && progress->unit == CTL_BYTES) {
+        strbuf_putc(line, ' ');
+        ctl_clean(line, label);
     }
 }
 
@@ -95,11 +104,7 @@ void ctl_progress_set(struct ctl_progress *progress, const char *label, uint64_t
         }
         strbuf_putc(&line, ']');
     }
-    add_amounts(&line, progress, done, total, (double)(now_ms - progress->began_ms) / 1000);
-    if (label != NULL) {
-        strbuf_putc(&line, ' ');
-        ctl_clean(&line, label);
-    }
+    add_amounts(&line, progress, label, done, total, (double)(now_ms - progress->began_ms) / 1000);
     cut(&line);
     fprintf(stderr, "\r%s\033[K", strbuf_text(&line));
     fflush(stderr);
