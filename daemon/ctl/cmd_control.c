@@ -53,6 +53,13 @@ static enum ctl_exit run_reload(struct ctl *ctl, const struct ctl_args *args)
     return just_post(ctl, "/v1/reload", "the configuration was read again and holds");
 }
 
+static void tell_some(struct ctl *ctl, json_int_t count, const char *what)
+{
+    if (count > 0) {
+        ctl_say(ctl, ", %lld %s", (long long)count, what);
+    }
+}
+
 static enum ctl_exit run_reconcile(struct ctl *ctl, const struct ctl_args *args)
 {
     json_t *answer = NULL;
@@ -62,10 +69,13 @@ static enum ctl_exit run_reconcile(struct ctl *ctl, const struct ctl_args *args)
         json_int_t listed = 0, known = 0, missing = 0, gone = 0, refused = 0;
         json_unpack(answer, "{s:I,s:I,s:I,s:I,s:I}", "listed", &listed, "known", &known, "missing",
                     &missing, "gone", &gone, "refused", &refused);
-        ctl_say(ctl, "%lld objects in the store: %lld known, %lld missed and queued now\n",
-                (long long)listed, (long long)known, (long long)missing);
-        ctl_say(ctl, "%lld gone from the store, %lld refused\n", (long long)gone,
-                (long long)refused);
+        const json_int_t settling = listed - known - missing - refused;
+        ctl_say(ctl, "%lld object%s in the store: %lld known, %lld missed and queued now",
+                (long long)listed, listed == 1 ? "" : "s", (long long)known, (long long)missing);
+        tell_some(ctl, settling, "still settling");
+        tell_some(ctl, refused, "refused");
+        tell_some(ctl, gone, "gone");
+        ctl_say(ctl, "\n");
     }
     json_decref(answer);
     return code;

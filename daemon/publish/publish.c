@@ -108,7 +108,8 @@ static void finish(struct publish *publish)
         event = job_failure(&publish->err, &note);
         event = publish->lost ? JOB_EV_LOST : event;
     } else {
-        snprintf(reason, sizeof(reason), "%zu outputs", publish->manifest->output_count);
+        const size_t count = publish->manifest->output_count;
+        snprintf(reason, sizeof(reason), "%zu output%s", count, count == 1 ? "" : "s");
         note.reason = reason;
     }
     publish->job->work = NULL;
