@@ -580,3 +580,8 @@ void job_queue_catalog_changed(struct job_queue *queue)
     queue->generation++;
     job_revise_all(queue->revise);
 }
+
+void job_queue_claims_freed(struct job_queue *queue)
+{
+    job_revise_blocked(queue->revise);
+}

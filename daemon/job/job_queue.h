@@ -44,3 +44,6 @@ void job_queue_tell(struct job_queue *queue, uint64_t id, enum job_event event, 
  * SKIPPED or QUARANTINED ones whose rows or selection differ from what they used are REVISED.
  * Coalesced. */
 void job_queue_catalog_changed(struct job_queue *queue);
+/** A claim that somebody was refused was given up (job_claims.h): who was refused it is REVISED.
+ * Coalesced. */
+void job_queue_claims_freed(struct job_queue *queue);

@@ -118,6 +118,8 @@ struct job_revise *job_revise_new(struct job_queue *queue);
 void job_revise_free(struct job_revise *revise);
 /** Compare every finished or waiting job. Coalesced. */
 void job_revise_all(struct job_revise *revise);
+/** Look only who was refused a key that is free now. Coalesced. */
+void job_revise_blocked(struct job_revise *revise);
 /** Compare this one; it ended under a catalog that was changing. */
 void job_revise_one(struct job_revise *revise, uint64_t id);
 /** Something is being compared, or is about to be. */

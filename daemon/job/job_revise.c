@@ -5,6 +5,8 @@
  * A job records the digest of the catalog rows and the selection it used (job_digest.h). Comparing
  * means to compute it anew, on the catalog's read lane, in batches that are bounded in rows and in
  * time; what differs is told to the queue, and the next batch waits until that has been recorded.
+ *
+ * The same for claims (job_claims.h): who was refused a key that nobody has any more runs again.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -29,12 +31,13 @@ struct verdict {
 struct job_revise {
     struct job_queue *queue;
     struct loop_timer *again; /**< After a failed read. */
-    bool busy, all_wanted;
+    bool busy, all_wanted, blocked_wanted;
     bool reading;     /**< A batch is on the read lane. */
     unsigned telling; /**< Verdicts whose moves are under way. */
     unsigned released, revised;
 
     bool scanning; /**< All jobs, from `cursor` on; else the `ones`. */
+    bool freeing;  /**< Before both: those that were refused a key; the cursor is an object. */
     uint64_t cursor;
     uint64_t ones[ONES_MAX];
     unsigned one_count;
@@ -128,10 +131,42 @@ static enum rc judge_batch(struct db *db, struct job_revise *revise, struct err 
     return db_failed(q) ? err->rc : RC_OK;
 }
 
+/** Those whose key nobody has any more. */
+static enum rc judge_blocked(struct db *db, struct job_revise *revise, struct err *err)
+{
+    struct db_stmt *q = db_prepare(
+        db,
+        "SELECT b.object, o.job FROM state.blocked AS b"
+        " JOIN state.objects AS o ON o.id = b.object AND o.live = 1"
+        " JOIN state.jobs AS j ON j.id = o.job AND j.state = 'QUARANTINED' AND j.class = 'CONFLICT'"
+        " WHERE b.object > ? AND NOT EXISTS (SELECT 1 FROM state.claims AS c WHERE c.key = b.key)"
+        " ORDER BY b.object",
+        err);
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_int(q, 1, (int64_t)revise->cursor);
+    while (db_step(q, err)) {
+        revise->cursor = (uint64_t)db_int(q, 0);
+        revise->verdicts[revise->verdict_count++] =
+            (struct verdict){(uint64_t)db_int(q, 1), JOB_EV_REVISED};
+        if (revise->verdict_count == BATCH_JOBS) {
+            db_reset(q);
+            return RC_OK;
+        }
+    }
+    revise->at_end = true;
+    return db_failed(q) ? err->rc : RC_OK;
+}
+
 static enum rc batch_read(struct db *db, void *arg, struct err *err)
 {
     struct job_revise *revise = arg;
 
+    if (revise->freeing) {
+        return judge_blocked(db, revise, err);
+    }
     return revise->scanning ? judge_batch(db, revise, err) : judge_ones(db, revise, err);
 }
 
@@ -164,8 +199,8 @@ static void batch_done(const struct err *err, void *arg)
     if (err != NULL) {
         log_warn(LOG_JOB, "comparing jobs with the catalog: %s; all of them again in %d s",
                  err->text, RETRY_MS / 1000);
-        revise->scanning = false;
-        revise->all_wanted = true;
+        revise->scanning = revise->freeing = false;
+        revise->all_wanted = revise->blocked_wanted = true;
         if (revise->queue->stopping) {
             step(revise);
         } else {
@@ -173,7 +208,13 @@ static void batch_done(const struct err *err, void *arg)
         }
         return;
     }
-    if (revise->at_end || !revise->scanning) {
+    const char *const why = revise->freeing
+                                ? "the key that it was refused is free"
+                                : "its rows of the catalog, or the selection, have changed";
+
+    if (revise->freeing) {
+        revise->freeing = !revise->at_end;
+    } else if (revise->at_end) {
         revise->scanning = false;
     }
     if (count == 0) {
@@ -187,9 +228,7 @@ static void batch_done(const struct err *err, void *arg)
         revise->released += released;
         revise->revised += !released;
         job_queue_tell(revise->queue, revise->verdicts[i].id, revise->verdicts[i].event,
-                       released ? "the catalog has its rows"
-                                : "its rows of the catalog, or the selection, have changed",
-                       on_told, revise);
+                       released ? "the catalog has its rows" : why, on_told, revise);
     }
 }
 
@@ -200,7 +239,7 @@ static void batch_start(struct job_revise *revise)
     revise->selection = &services->conf->select;
     revise->verdict_count = 0;
     revise->at_end = false;
-    if (!revise->scanning) {
+    if (!revise->scanning && !revise->freeing) {
         memcpy(revise->asked, revise->ones, revise->one_count * sizeof(revise->ones[0]));
         revise->asked_count = revise->one_count;
         revise->one_count = 0;
@@ -217,13 +256,18 @@ static void step(struct job_revise *revise)
         queue_pump(revise->queue); /* the queue's end waits for ours */
         return;
     }
-    if (!revise->scanning && revise->all_wanted) {
+    if (!revise->scanning && !revise->freeing && revise->blocked_wanted) {
+        revise->blocked_wanted = false;
+        revise->freeing = true;
+        revise->cursor = 0;
+    }
+    if (!revise->scanning && !revise->freeing && revise->all_wanted) {
         revise->all_wanted = false;
         revise->scanning = true;
         revise->cursor = 0;
         revise->one_count = 0;
     }
-    if (revise->scanning || revise->one_count > 0) {
+    if (revise->freeing || revise->scanning || revise->one_count > 0) {
         batch_start(revise);
         return;
     }
@@ -246,7 +290,13 @@ static void begin(struct job_revise *revise)
 
 void job_revise_all(struct job_revise *revise)
 {
-    revise->all_wanted = true;
+    revise->all_wanted = revise->blocked_wanted = true;
+    begin(revise);
+}
+
+void job_revise_blocked(struct job_revise *revise)
+{
+    revise->blocked_wanted = true;
     begin(revise);
 }
 

@@ -131,6 +131,9 @@ static void compare_if_stale(struct entry *entry)
         job->generation != entry->queue->generation) {
         job_revise_one(entry->queue->revise, job->id);
     }
+    if (job->state == JOB_QUARANTINED && entry->note.rc == RC_CONFLICT) {
+        job_revise_blocked(entry->queue->revise); /* the key may be free by now */
+    }
 }
 
 static void on_end_recorded(struct job *job, const struct err *err, void *arg)

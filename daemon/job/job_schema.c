@@ -83,6 +83,14 @@ const char *const job_schema_steps[] = {
     /* Source cursors and what else must be remembered by name. */
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL, at_ms INTEGER NOT NULL)"
     "  WITHOUT ROWID;",
+
+    /* 1 -> 2 */
+    /* Whose a key of the processed store is, and who was refused which (job_claims.h). */
+    "CREATE TABLE claims(key TEXT PRIMARY KEY, object INTEGER NOT NULL REFERENCES objects(id))"
+    "  WITHOUT ROWID;"
+    "CREATE INDEX claims_of_object ON claims(object);"
+    "CREATE TABLE blocked(object INTEGER PRIMARY KEY REFERENCES objects(id), key TEXT NOT NULL);"
+    "CREATE INDEX blocked_key ON blocked(key);",
 };
 /* clang-format on */
 const int job_schema_step_count = sizeof(job_schema_steps) / sizeof(job_schema_steps[0]);

@@ -313,6 +313,52 @@ static void rows_that_come_while_it_is_found_to_lack_them_are_not_missed(void **
     assert_last("RELEASED", "DONE");
 }
 
+/** `vil/a.h5` was refused a key that `vil/b.h5` has. */
+static void refused_a_key(void)
+{
+    ended("QUARANTINED", "");
+    change("INSERT INTO objects(id, bucket, key, version, etag, sequencer, size, modified_ms, live,"
+           " first_ms, changed_ms) VALUES (2, '/raw', 'vil/b.h5', '', 'e', '', 1, 0, 1, 0, 0)");
+    change("UPDATE jobs SET class = 'CONFLICT'");
+    change("INSERT INTO claims(key, object) VALUES ('frames/a.csv', 2)");
+    change("INSERT INTO blocked(key, object) VALUES ('frames/a.csv', 1)");
+}
+
+static void a_job_that_was_refused_a_key_runs_again_when_the_key_is_free(void **state)
+{
+    (void)state;
+    refused_a_key();
+    job_queue_start(services.queue);
+    job_queue_claims_freed(services.queue);
+    run_until_idle();
+    assert_int_equal(extracted, 0);
+    change("DELETE FROM claims");
+    job_queue_claims_freed(services.queue);
+    run_until_idle();
+    assert_last("REVISED", "DONE");
+}
+
+static void a_key_that_became_free_while_we_were_away_is_noticed_at_boot(void **state)
+{
+    (void)state;
+    refused_a_key();
+    change("DELETE FROM claims");
+    job_queue_start(services.queue);
+    run_until_idle();
+    assert_last("REVISED", "DONE");
+}
+
+static void a_job_quarantined_for_something_else_is_not_run_for_a_key(void **state)
+{
+    (void)state;
+    refused_a_key();
+    change("DELETE FROM claims");
+    change("UPDATE jobs SET class = 'CORRUPT'");
+    job_queue_start(services.queue);
+    run_until_idle();
+    assert_int_equal(extracted, 0);
+}
+
 static void many_are_compared_in_bounded_batches(void **state)
 {
     (void)state;
@@ -343,6 +389,9 @@ int main(void)
         T(a_job_without_a_digest_has_nothing_to_compare),
         T(an_older_job_of_an_object_is_left_alone),
         T(rows_that_come_while_it_is_found_to_lack_them_are_not_missed),
+        T(a_job_that_was_refused_a_key_runs_again_when_the_key_is_free),
+        T(a_key_that_became_free_while_we_were_away_is_noticed_at_boot),
+        T(a_job_quarantined_for_something_else_is_not_run_for_a_key),
         T(many_are_compared_in_bounded_batches),
 #undef T
     };
