@@ -66,7 +66,7 @@ static enum ctl_exit run_jobs(struct ctl *ctl, const struct ctl_args *args)
         ctl_json(ctl, json_object_get(answer, "jobs"));
     } else {
         scoped(ctl_table_free) struct ctl_table *table =
-            ctl_table_new(">JOB|STATE|SINCE|>SIZE|KEY|REASON");
+            ctl_table_new(">JOB|STATE|SINCE|>SIZE|<KEY|<REASON");
         json_array_foreach(json_object_get(answer, "jobs"), i, job)
         {
             add_job_row(table, job);

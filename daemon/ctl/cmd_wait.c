@@ -122,14 +122,17 @@ static enum ctl_exit verdict(struct waiting *waiting)
         return waiting->code;
     }
     if (held > 0) {
-        ctl_warn("%" PRIu64 " jobs wait for their rows of the catalog", held);
+        ctl_warn(held == 1 ? "%" PRIu64 " job waits for its rows of the catalog"
+                           : "%" PRIu64 " jobs wait for their rows of the catalog",
+                 held);
     }
     if (bad > 0) {
-        return ctl_fail(
-            "%" PRIu64 " jobs were quarantined; see 'sevirctl jobs --state QUARANTINED'", bad);
+        return ctl_fail("%" PRIu64 " %s quarantined; see 'sevirctl jobs --state QUARANTINED'", bad,
+                        bad == 1 ? "job was" : "jobs were");
     }
-    ctl_say(waiting->ctl, "nothing is queued or working; %" PRIu64 " jobs are done\n",
-            jobs_in(waiting->status, "DONE"));
+    const uint64_t done = jobs_in(waiting->status, "DONE");
+    ctl_say(waiting->ctl, "nothing is queued or working; %" PRIu64 " %s done\n", done,
+            done == 1 ? "job is" : "jobs are");
     return CTL_DONE;
 }
 

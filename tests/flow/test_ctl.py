@@ -272,7 +272,7 @@ def test_wait_is_0_when_all_is_done_and_1_when_something_was_quarantined(running
     broken = running.raw / "broken.h5"
     broken.write_bytes(running.sample.files[0].read_bytes()[:1500])
     running.ctl("submit", broken, check=0)
-    assert "1 jobs were quarantined" in running.ctl("wait", "--timeout", "60", check=1).stderr
+    assert "1 job was quarantined" in running.ctl("wait", "--timeout", "60", check=1).stderr
     status = running.ctl("wait", "--timeout", "60", "--json", check=1)
     assert json.loads(status.stdout)["idle"] is True
 
