@@ -9,8 +9,9 @@ run="build-essential meson ninja-build pkg-config
 libuv1-dev libssl-dev libjansson-dev libsqlite3-dev libpng-dev libdeflate-dev libisal-dev
 libcurl4-openssl-dev libmicrohttpd-dev libcsv-dev zlib1g-dev libhdf5-dev libseccomp-dev
 libsystemd-dev uthash-dev
-ca-certificates curl procps python3 python3-venv"
-test="clang clang-format git libclang-rt-14-dev libcmocka-dev llvm prometheus shellcheck systemd"
+ca-certificates curl"
+test="clang clang-format git libclang-rt-14-dev libcmocka-dev llvm prometheus python3 python3-venv
+shellcheck systemd"
 
 die() {
     echo "setup: $*" >&2
@@ -42,27 +43,56 @@ for package in $wanted; do
 done
 [ -n "$missing" ] || exit 0
 
-echo "setup: installing$missing"
+by_hand="by hand, as root: apt-get install$missing"
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null 2>&1 ||
-        die "packages are missing and there is no sudo; as root: apt-get install$missing"
+    command -v sudo >/dev/null 2>&1 || die "packages are missing and there is no sudo; $by_hand"
     as_root="sudo"
 fi
-# Prometheus is wanted for promtool alone: its packages must not start servers here.
+# shellcheck disable=SC2086
+echo "setup: installing what is missing of Debian's packages (it takes minutes):" $missing |
+    fold -s -w 79
+# What asks for a password asks now, not among what apt has to say.
+$as_root true || die "sudo refused; $by_hand"
+
 policy=/usr/sbin/policy-rc.d
+dir=$(mktemp -d)
 quiet=no
+# shellcheck disable=SC2317 # Called by the trap.
+clean() {
+    [ $quiet = no ] || $as_root rm -f $policy
+    rm -rf "$dir"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+
+# On a terminal the last line that a command wrote; all of it is in the log.
+roll() {
+    [ -t 1 ] || { cat >"$dir/log"; return; }
+    tee "$dir/log" | while IFS= read -r line; do
+        printf '\r\033[K%.78s' "$line"
+    done
+    printf '\r\033[K'
+}
+
+apt_get() {
+    {
+        code=0
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" </dev/null 2>&1 || code=$?
+        echo $code >"$dir/code"
+    } | roll
+    [ "$(cat "$dir/code")" -eq 0 ] || {
+        tail -n 15 "$dir/log" >&2
+        die "'apt-get $1' failed; is there a network? $by_hand"
+    }
+}
+
+# Prometheus is wanted for promtool alone: its packages must not start servers here.
 if [ ! -e $policy ]; then
+    quiet=yes
     printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
     $as_root chmod 755 $policy
-    quiet=yes
 fi
-status=0
+apt_get update
 # shellcheck disable=SC2086
-{
-    $as_root apt-get update -q &&
-        $as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -q -y --no-install-recommends $missing
-} || status=$?
-[ $quiet = no ] || $as_root rm -f $policy
-[ "$status" -eq 0 ] || die "apt-get failed; is there a network? By hand: apt-get install$missing"
+apt_get install --no-install-recommends $missing
