@@ -14,15 +14,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """What `meson install` puts into an image."""
-    root = tmp_path_factory.mktemp("image")
+def install(root):
     subprocess.run(
         ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root],
         check=True,
         capture_output=True,
     )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """What `meson install` puts into an image."""
+    root = tmp_path_factory.mktemp("image")
+    install(root)
     return root
 
 
@@ -123,3 +127,11 @@ def test_users_and_directories_are_declared(root):
     assert "sevird:" in (image / "etc/passwd").read_text()
     if os.geteuid() == 0:
         assert (image / "var/lib/sevird/raw").stat().st_mode & 0o7777 == 0o2770
+
+
+def test_an_upgrade_keeps_the_configuration(tmp_path):
+    install(tmp_path)
+    conf = only(tmp_path, "sevird.json")
+    conf.write_text("{}")
+    install(tmp_path)
+    assert conf.read_text() == "{}"
