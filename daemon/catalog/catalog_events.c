@@ -360,26 +360,39 @@ enum rc catalog_events_each(struct db *db, int64_t source, catalog_event_fn *fn,
     return db_failed(q) ? err->rc : RC_OK;
 }
 
-enum rc catalog_events_repeated(struct db *db, const struct catalog_row *rows, size_t count,
-                                bool *ret_repeated, struct err *err)
+static enum rc count_repeats(struct db *db, const struct catalog_row *row, unsigned *ret_repeat,
+                             struct err *err)
+{
+    struct db_stmt *q =
+        db_prepare(db,
+                   "SELECT file_name, file_index FROM event_rows"
+                   " WHERE id = ? AND img_type = ? AND " ROW_IS_SHOWN " ORDER BY load, ordinal",
+                   err);
+    unsigned repeat = 0;
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_text(q, 1, row->id);
+    db_bind_text(q, 2, sevir_type_name(row->img_type));
+    for (bool first = true; db_step(q, err); first = false) {
+        const bool same_index = db_int(q, 1) == row->file_index;
+
+        repeat += !first && same_index;
+        if (same_index && strcmp(db_text(q, 0), row->file_name) == 0) {
+            db_reset(q);
+            break;
+        }
+    }
+    *ret_repeat = repeat;
+    return db_failed(q) ? err->rc : RC_OK;
+}
+
+enum rc catalog_events_repeats(struct db *db, const struct catalog_row *rows, size_t count,
+                               unsigned *ret_repeats, struct err *err)
 {
     for (size_t i = 0; i < count; i++) {
-        struct db_stmt *q = db_prepare(db,
-                                       "SELECT file_name = ?3 AND file_index = ?4 FROM event_rows"
-                                       " WHERE id = ?1 AND img_type = ?2 AND " ROW_IS_SHOWN
-                                       " ORDER BY load, ordinal LIMIT 1",
-                                       err);
-        if (q == NULL) {
-            return err->rc;
-        }
-        db_bind_text(q, 1, rows[i].id);
-        db_bind_text(q, 2, sevir_type_name(rows[i].img_type));
-        db_bind_text(q, 3, rows[i].file_name);
-        db_bind_int(q, 4, rows[i].file_index);
-        if (db_step(q, err)) {
-            ret_repeated[i] = db_int(q, 0) == 0;
-            db_reset(q);
-        } else if (db_failed(q)) {
+        if (count_repeats(db, &rows[i], &ret_repeats[i], err) != RC_OK) {
             return err->rc;
         }
     }

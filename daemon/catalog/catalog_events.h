@@ -44,6 +44,7 @@ typedef enum rc catalog_event_fn(const struct catalog_row *row, void *arg, struc
  * row of that CATALOG.csv, in the file's order. */
 enum rc catalog_events_each(struct db *db, int64_t source, catalog_event_fn *fn, void *arg,
                             struct err *err);
-/** Of each row, whether an earlier one of the catalog has the same id and type (SEVIR has some). */
-enum rc catalog_events_repeated(struct db *db, const struct catalog_row *rows, size_t count,
-                                bool *ret_repeated, struct err *err);
+/** Of each row: 0 when it is the catalog's first of its id and type, as nearly all are; else its
+ * number, from 1, among the later ones that have its file_index too. */
+enum rc catalog_events_repeats(struct db *db, const struct catalog_row *rows, size_t count,
+                               unsigned *ret_repeats, struct err *err);

@@ -8,16 +8,27 @@
 #include <stdio.h>
 
 #include "daemon/catalog/catalog.h"
+#include "daemon/job/job_claims.h"
 #include "daemon/job/job_digest.h"
 #include "daemon/job/job_draft.h"
 #include "daemon/job/job_ledger.h"
+#include "daemon/job/job_store.h"
 #include "daemon/metrics.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
-#define REMOVE_BATCH 1000
-
 static void etl_run(struct etl *etl);
+
+/** Whether the failure is one that the job does not come back from by itself. */
+static bool is_final(const struct etl *etl)
+{
+    const enum rc rc = etl->err.rc;
+
+    if (rc == RC_CANCELED || rc == RC_NO_SPACE) {
+        return false;
+    }
+    return rc_retry_class(rc) == RETRY_NEVER || etl->job->failures + 1 >= etl->conf->retry_attempts;
+}
 
 static void next_step(struct etl *etl)
 {
@@ -25,10 +36,7 @@ static void next_step(struct etl *etl)
         /* What was half made goes, unless we only pause: then the next run writes the same. */
         const bool half_made = etl->step == MAKE || etl->step == SYNC || etl->step == DRAFT;
 
-        etl->step =
-            half_made && rc_retry_class(etl->err.rc) == RETRY_NEVER && etl->err.rc != RC_CANCELED
-                ? CLEAN
-                : END;
+        etl->step = half_made && is_final(etl) ? CLEAN : END;
     } else {
         etl->step++;
         if (etl->step == CLEAN) { /* only ever entered by a failure */
@@ -193,34 +201,36 @@ static void disk_start(struct etl *etl, work_run_fn *run)
     work_submit(etl->services->work, WORK_FILE, run, on_disk_done, disk);
 }
 
-/* ---- CLEAN: an input that will never do leaves nothing behind ---- */
+/* ---- CLAIM: two objects may want one key, by their base names or their events' ids ---- */
 
-static void clean_batch(struct etl *etl);
-
-static void on_cleaned(const struct err *err, void *arg)
+static enum rc run_claim(struct db *state, void *arg, struct err *err)
 {
     struct etl *etl = arg;
 
-    if (err != NULL) { /* the ledger keeps them for the next run of this object */
-        log_warn(LOG_ETL, "outputs of '%s' could not be removed: %s", etl->job->object.key,
-                 err->text);
-        etl->planned_count = 0;
-    }
-    clean_batch(etl);
+    return job_claims_take(state, etl->job->object.id, etl->planned, etl->planned_count,
+                           &etl->taken, &etl->owner, err);
 }
 
-static void clean_batch(struct etl *etl)
+static void on_claimed(const struct err *err, void *arg)
 {
-    const size_t count = MIN_OF(etl->planned_count, REMOVE_BATCH);
+    struct etl *etl = arg;
+    struct err why;
 
-    if (count == 0) {
-        etl->step = END;
-        etl_run(etl);
-        return;
+    if (err == NULL && etl->owner != NULL) {
+        err_set(&why, RC_CONFLICT,
+                "its output '%.160s' is that of '%.160s' already: rename or remove one of the two",
+                etl->taken, etl->owner);
+        err = &why;
     }
-    etl->planned_count -= count;
-    store_remove(etl->services->processed, etl->planned + etl->planned_count, (unsigned)count,
-                 on_cleaned, etl);
+    on_step_done(err, etl);
+}
+
+/* ---- CLEAN ---- */
+
+static void on_cleaned(struct etl *etl)
+{
+    etl->step = END;
+    etl_run(etl);
 }
 
 /* ---- the story ---- */
@@ -245,6 +255,8 @@ static void finish(struct etl *etl)
     }
     etl->part->free(etl);
     free(etl->withdrawn);
+    free(etl->taken);
+    free(etl->owner);
     layout_free(etl->layout);
     arena_free(etl->arena);
     free(etl->selection);
@@ -266,6 +278,10 @@ static void etl_run(struct etl *etl)
 
     case READ_MANIFEST: /* store: what an earlier run made */
         job_manifest_fetch(services->processed, etl->job->object.key, on_manifest, etl);
+        return;
+
+    case CLAIM: /* state.db: before anything is written, or noted to be removed */
+        job_store_write(services->jobs, run_claim, on_claimed, etl);
         return;
 
     case NOTE_KEYS: /* disk: what we are about to write, and what that manifest vouches for */
@@ -293,7 +309,7 @@ static void etl_run(struct etl *etl)
         return;
 
     case CLEAN:
-        clean_batch(etl);
+        etl_clean(etl, on_cleaned);
         return;
 
     case END:

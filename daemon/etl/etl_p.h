@@ -19,7 +19,7 @@
 /** A selected row of the catalog. */
 struct etl_row {
     const struct catalog_row *row;
-    bool repeated; /**< An earlier row of the catalog has the same id and type. */
+    unsigned repeat; /**< 0, or: catalog_events_repeats(). */
 };
 
 struct etl {
@@ -32,6 +32,7 @@ struct etl {
     enum etl_step {
         LOOK_UP,
         READ_MANIFEST,
+        CLAIM,
         NOTE_KEYS,
         WITHDRAW,
         MAKE,
@@ -47,7 +48,7 @@ struct etl {
 
     struct arena *arena; /**< Rows, keys, notes. */
     int64_t source;
-    bool lost; /**< The catalog has not what the crawl had put there. */
+    bool lost;                        /**< The catalog has not what the crawl had put there. */
     struct layout *layout;            /**< "hdf5" */
     struct catalog_csv_schema schema; /**< "csv" */
     struct etl_row *rows; /**< Selected, by file_index and then as the catalog has them. */
@@ -56,7 +57,8 @@ struct etl {
     char events_digest[DIGEST_HEX], rows_digest[DIGEST_HEX];
     char *selection; /**< Canonical JSON. */
 
-    char *withdrawn; /**< Key of a manifest of another version; NULL: none. */
+    char *withdrawn;     /**< Key of a manifest of another version; NULL: none. */
+    char *taken, *owner; /**< A key that is another object's, and which; NULL: none. */
 
     const struct etl_part *part;
     void *part_state;
@@ -97,6 +99,10 @@ void etl_end_early(struct etl *etl, enum job_event outcome, const char *fmt, ...
     __attribute__((format(printf, 3, 4)));
 /** Count what was put. */
 void etl_count_put(struct etl *etl, uint64_t objects, uint64_t bytes);
+
+/** Remove all that the object has made: its extraction failed for good (clean.c). What cannot be
+ * removed is logged, and stays in the ledger. */
+void etl_clean(struct etl *etl, void (*done)(struct etl *etl));
 
 /** What LOOK_UP reads from the catalog, on the read lane (select.c). */
 enum rc etl_look_up(struct db *db, void *etl, struct err *err);

@@ -105,7 +105,7 @@ static void plan_pictures(struct etl *etl, size_t index, struct frames *frames)
     scoped(strbuf_done) struct strbuf key = {0};
 
     frames->prefixes[index] =
-        naming_image_prefix(row->img_type, row->id, selected->repeated ? row->file_index : -1);
+        naming_image_prefix(row->img_type, row->id, row->file_index, selected->repeat);
     if (etl->conf->extract_images == IMAGES_NONE) {
         return;
     }
@@ -119,6 +119,27 @@ static void plan_pictures(struct etl *etl, size_t index, struct frames *frames)
         strbuf_printf(&key, "%s%s", frames->prefixes[index], name);
         etl_plan(etl, strbuf_text(&key));
     }
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/** An id may look like another's repetition: "S1.7". */
+static enum rc check_prefixes(const struct etl *etl, const struct frames *frames, struct err *err)
+{
+    scoped(free) char **sorted = mem_resize(NULL, etl->row_count, sizeof(*sorted));
+
+    memcpy(sorted, frames->prefixes, etl->row_count * sizeof(*sorted));
+    qsort(sorted, etl->row_count, sizeof(*sorted), compare_texts);
+    for (size_t i = 1; i < etl->row_count; i++) {
+        if (strcmp(sorted[i], sorted[i - 1]) == 0) {
+            return err_set(err, RC_INVALID, "two of its events would have the pictures '%s'",
+                           sorted[i]);
+        }
+    }
+    return RC_OK;
 }
 
 /** How many rows from `index` on make one unit: they share a chunk, or lie side by side. */
@@ -311,6 +332,9 @@ static enum rc frames_plan(struct etl *etl, struct err *err)
     month_files_plan(frames->files);
     for (size_t i = 0; i < etl->row_count; i++) {
         plan_pictures(etl, i, frames);
+    }
+    if (check_prefixes(etl, frames, err) != RC_OK) {
+        return err->rc;
     }
     struct unit_item *items = make_items(etl, &count);
 

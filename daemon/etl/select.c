@@ -75,14 +75,14 @@ static enum rc look_up_rows(struct db *db, struct etl *etl, struct err *err)
     if (catalog_events_of_file(db, etl->job->object.key, etl->arena, &rows, &count, err) != RC_OK) {
         return err->rc;
     }
-    scoped(free) bool *repeated = mem_zeroed(count * sizeof(*repeated) + 1);
+    scoped(free) unsigned *repeats = mem_zeroed(count * sizeof(*repeats) + 1);
 
-    if (catalog_events_repeated(db, rows, count, repeated, err) != RC_OK) {
+    if (catalog_events_repeats(db, rows, count, repeats, err) != RC_OK) {
         return err->rc;
     }
     etl->rows = mem_resize(NULL, count, sizeof(*etl->rows));
     for (size_t i = 0; i < count; i++) {
-        etl->rows[i] = (struct etl_row){.row = &rows[i], .repeated = repeated[i]};
+        etl->rows[i] = (struct etl_row){.row = &rows[i], .repeat = repeats[i]};
     }
     etl->rows_known = etl->row_count = count;
     return etl->conf->select.limit > 0 && count > 0 ? apply_limit(db, etl, err) : RC_OK;

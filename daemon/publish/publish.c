@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "daemon/job/job_draft.h"
+#include "daemon/job/job_outputs.h"
 #include "lib/base/mem.h"
 #include "lib/sevir/naming.h"
 
@@ -18,7 +19,7 @@ struct publish {
     job_stage_done_fn *done;
     void *arg;
 
-    enum publish_step { READ, MANIFEST, SYNC, OBSOLETE, FORGET, REGISTER, LOAD, END } step;
+    enum publish_step { READ, MANIFEST, SYNC, SETTLE, REGISTER, LOAD, END } step;
     bool stop_asked;
     struct err err;
 
@@ -26,7 +27,6 @@ struct publish {
     char *draft;
     size_t draft_len;
     struct job_manifest *manifest; /**< The draft, parsed. */
-    struct job_ledger *ledger;
     char *manifest_key;
     struct store_put put;
     int64_t source;
@@ -72,17 +72,9 @@ static void run_read(void *arg)
         publish->lost = err->rc == RC_NOT_FOUND;
         return;
     }
-    if (job_manifest_parse(publish->draft, publish->draft_len, &publish->manifest, err) != RC_OK ||
-        job_ledger_read(state_dir, publish->job->object.key, &publish->ledger, err) != RC_OK) {
+    if (job_manifest_parse(publish->draft, publish->draft_len, &publish->manifest, err) != RC_OK) {
         err_wrap(err, "draft of job %llu", (unsigned long long)publish->job->id);
     }
-}
-
-static void run_forget(void *arg)
-{
-    struct publish *publish = arg;
-
-    job_ledger_remove(publish->conf->state_dir, publish->job->object.key, &publish->err);
 }
 
 /* ---- the story ---- */
@@ -116,7 +108,6 @@ static void finish(struct publish *publish)
     publish->done(publish->job, event, &note, publish->arg);
 
     job_manifest_free(publish->manifest);
-    job_ledger_free(publish->ledger);
     free(publish->draft);
     free(publish->manifest_key);
     free(publish);
@@ -139,12 +130,8 @@ static void publish_run(struct publish *publish)
         store_sync(services->processed, on_step_done, publish);
         return;
 
-    case OBSOLETE: /* store: what an earlier version had and this one has not */
-        removal_start(services, publish->ledger, publish->manifest, on_step_done, publish);
-        return;
-
-    case FORGET: /* disk: the manifest vouches for everything now */
-        work_submit(services->work, WORK_FILE, run_forget, on_worked, publish);
+    case SETTLE: /* store, disk, state.db: what an earlier version had and this one has not */
+        job_outputs_settle(services, publish->job, publish->manifest, on_step_done, publish);
         return;
 
     case REGISTER: /* catalog: tables, partitions, outputs */

@@ -6,14 +6,9 @@
  */
 #pragma once
 
-#include "daemon/job/job_ledger.h"
 #include "daemon/job/job_manifest.h"
 #include "daemon/publish/publish.h"
 #include "daemon/services.h"
-
-/** Remove the ledger's keys that `manifest` (NULL: none) does not list. */
-void removal_start(struct services *services, const struct job_ledger *ledger,
-                   const struct job_manifest *manifest, store_done_fn *done, void *arg);
 
 /** Register the outputs of `manifest` in the data catalog (tables, partitions, `outputs`), instead
  * of whatever this object had there. `ret_source` gets the object's id. */

@@ -4,6 +4,8 @@
  */
 #include "daemon/catalog/catalog_outputs.h"
 #include "daemon/catalog/catalog_tables.h"
+#include "daemon/job/job_ledger.h"
+#include "daemon/job/job_outputs.h"
 #include "daemon/job/job_queue.h"
 #include "daemon/publish/publish_p.h"
 #include "lib/base/mem.h"
@@ -16,7 +18,7 @@ struct retire {
     job_stage_done_fn *done;
     void *arg;
 
-    enum retire_step { FETCH, NOTE_KEYS, MANIFEST, SYNC, REMOVE, FORGET, CATALOG, END } step;
+    enum retire_step { FETCH, NOTE_KEYS, MANIFEST, SYNC, SETTLE, CATALOG, END } step;
     bool stop_asked;
     struct err err;
 
@@ -82,13 +84,6 @@ static void run_note_keys(void *arg)
     job_ledger_read(state_dir, key, &retire->ledger, &retire->err);
 }
 
-static void run_forget(void *arg)
-{
-    struct retire *retire = arg;
-
-    job_ledger_remove(retire->conf->state_dir, retire->job->object.key, &retire->err);
-}
-
 static enum rc forget_source(struct db *db, void *arg, struct err *err)
 {
     const struct retire *retire = arg;
@@ -150,7 +145,7 @@ static void retire_run(struct retire *retire)
 
     case MANIFEST: /* store: nothing is vouched for any more */
         if (retire->manifest == NULL && retire->ledger->count == 0) {
-            retire->step = CATALOG;
+            retire->step = SETTLE;
             retire_run(retire);
             return;
         }
@@ -161,12 +156,8 @@ static void retire_run(struct retire *retire)
         store_sync(services->processed, on_step_done, retire);
         return;
 
-    case REMOVE: /* store */
-        removal_start(services, retire->ledger, NULL, on_step_done, retire);
-        return;
-
-    case FORGET: /* disk */
-        work_submit(services->work, WORK_FILE, run_forget, on_worked, retire);
+    case SETTLE: /* store, disk, state.db */
+        job_outputs_settle(services, retire->job, NULL, on_step_done, retire);
         return;
 
     case CATALOG: /* events, partitions, layouts, outputs, rows */

@@ -200,13 +200,19 @@ char *naming_manifest_key(const char *source_key)
     return strbuf_take(&key);
 }
 
-char *naming_image_prefix(enum sevir_type type, const char *id, int64_t file_index)
+char *naming_image_prefix(enum sevir_type type, const char *id, int64_t file_index, unsigned repeat)
 {
-    if (file_index < 0) {
-        return str_printf("images/img_type=%s/id=%s/", sevir_type_name(type), id);
+    struct strbuf key = {0};
+
+    strbuf_printf(&key, "images/img_type=%s/id=%s", sevir_type_name(type), id);
+    if (repeat > 0) {
+        strbuf_printf(&key, ".%" PRId64, file_index);
     }
-    return str_printf("images/img_type=%s/id=%s.%" PRId64 "/", sevir_type_name(type), id,
-                      file_index);
+    if (repeat > 1) {
+        strbuf_printf(&key, ".%u", repeat);
+    }
+    strbuf_putc(&key, '/');
+    return strbuf_take(&key);
 }
 
 void naming_frame_file(unsigned frame, char ret_name[16])

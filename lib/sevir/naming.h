@@ -34,8 +34,11 @@ char *naming_flashes_key(int year, int month, const char *source_key);
 char *naming_catalog_key(int year, int month, const char *source_key);
 char *naming_table_key(const char *table, const char *source_key);
 char *naming_manifest_key(const char *source_key);
-/** "images/img_type=vil/id=S797364/"; a later row of the same id passes its file_index, else -1. */
-char *naming_image_prefix(enum sevir_type type, const char *id, int64_t file_index);
+/** "images/img_type=vil/id=S797364/" of the first row of an id (`repeat` 0); with its file_index
+ * for a later one ("id=S797364.12/", `repeat` 1), and should that be taken too, with its number
+ * among those ("id=S797364.12.2/"). */
+char *naming_image_prefix(enum sevir_type type, const char *id, int64_t file_index,
+                          unsigned repeat);
 /** "f07.png"; three digits from frame 100 on. */
 void naming_frame_file(unsigned frame, char ret_name[16]);
 /** A table's name from a key (decision 0005): lower case letters, digits and '_', never empty. */

@@ -191,21 +191,40 @@ static void the_digest_changes_with_a_row_and_not_with_its_catalog(void **state)
     assert_string_not_equal(one, other);
 }
 
+static void assert_repeats(struct temp_catalog *temp, const char *file, const unsigned *expected,
+                           size_t expected_count)
+{
+    scoped(arena_free) struct arena *arena = arena_new();
+    struct catalog_row *back;
+    unsigned repeats[3];
+    size_t count;
+
+    assert_ok(catalog_events_of_file(temp->db, file, arena, &back, &count, &err));
+    assert_int_equal(count, expected_count);
+    assert_ok(catalog_events_repeats(temp->db, back, count, repeats, &err));
+    assert_memory_equal(repeats, expected, count * sizeof(*expected));
+}
+
 static void the_later_of_two_rows_with_one_id_and_type_is_repeated(void **state)
 {
     struct temp_catalog *temp = *state;
     const struct catalog_row rows[] = {event("S1", "a.h5", 0), event("S2", "a.h5", 1),
                                        event("S1", "a.h5", 2)};
-    scoped(arena_free) struct arena *arena = arena_new();
-    struct catalog_row *back;
-    bool repeated[3];
-    size_t count;
 
     load_and_settle(temp->db, temp->source, rows, 3);
-    assert_ok(catalog_events_of_file(temp->db, "a.h5", arena, &back, &count, &err));
-    assert_ok(catalog_events_repeated(temp->db, back, count, repeated, &err));
-    assert_false(repeated[0] || repeated[1]);
-    assert_true(repeated[2]);
+    assert_repeats(temp, "a.h5", (const unsigned[]){0, 0, 1}, 3);
+}
+
+static void no_two_rows_of_one_id_and_type_are_numbered_the_same(void **state)
+{
+    struct temp_catalog *temp = *state;
+    const struct catalog_row rows[] = {event("S1", "a.h5", 0), event("S1", "b.h5", 0),
+                                       event("S1", "c.h5", 0), event("S1", "c.h5", 1)};
+
+    load_and_settle(temp->db, temp->source, rows, 4);
+    assert_repeats(temp, "a.h5", (const unsigned[]){0}, 1);
+    assert_repeats(temp, "b.h5", (const unsigned[]){1}, 1);
+    assert_repeats(temp, "c.h5", (const unsigned[]){2, 1}, 2);
 }
 
 /** Measured: how long 76,004 rows take, in and out. */
@@ -246,6 +265,7 @@ int main(void)
         TEST(rows_come_back_as_they_went_in_by_file_index),
         TEST(the_digest_changes_with_a_row_and_not_with_its_catalog),
         TEST(the_later_of_two_rows_with_one_id_and_type_is_repeated),
+        TEST(no_two_rows_of_one_id_and_type_are_numbered_the_same),
         TEST(the_whole_catalog_loads_within_seconds),
     };
     return cmocka_run_group_tests_name("catalog_events", tests, NULL, NULL);

@@ -66,9 +66,11 @@ static void keys_are_those_of_the_design(void **state)
            "catalog/year=2019/month=12/CATALOG.csv");
     expect(naming_manifest_key(h5),
            "_manifests/data/vil/2019/SEVIR_VIL_STORMEVENTS_2019_0101_0630.h5.json");
-    expect(naming_image_prefix(SEVIR_VIL, "S797364", -1), "images/img_type=vil/id=S797364/");
-    expect(naming_image_prefix(SEVIR_IR069, "S797364", 1175),
+    expect(naming_image_prefix(SEVIR_VIL, "S797364", 7, 0), "images/img_type=vil/id=S797364/");
+    expect(naming_image_prefix(SEVIR_IR069, "S797364", 1175, 1),
            "images/img_type=ir069/id=S797364.1175/");
+    expect(naming_image_prefix(SEVIR_IR069, "S797364", 1175, 2),
+           "images/img_type=ir069/id=S797364.1175.2/");
     naming_frame_file(7, name);
     assert_string_equal(name, "f07.png");
     naming_frame_file(100, name);

@@ -1,0 +1,170 @@
+/** @file
+ * The order matters: a key that somebody else may claim must be gone from the store and from the
+ * ledger, or a repeated run would remove what is the other's by then.
+ */
+#include "daemon/job/job_outputs.h"
+
+#include <string.h>
+
+#include "daemon/job/job_claims.h"
+#include "daemon/job/job_ledger.h"
+#include "daemon/job/job_queue.h"
+#include "daemon/job/job_store.h"
+#include "lib/base/mem.h"
+
+#define REMOVE_BATCH 1000
+
+struct settling {
+    struct services *services;
+    char *state_dir;
+    const struct job *job;
+    store_done_fn *done;
+    void *arg;
+
+    enum settling_step { READ, REMOVE, FORGET, GIVE_UP, END } step;
+    struct err err;
+    const char **kept; /**< Keys of the manifest; borrowed, sorted. */
+    size_t kept_count;
+    struct job_ledger *ledger;
+    const char **doomed;
+    size_t doomed_count, removed;
+    bool freed;
+};
+
+static void settling_run(struct settling *settling);
+
+static void on_step_done(const struct err *err, void *arg)
+{
+    struct settling *settling = arg;
+
+    if (err != NULL) {
+        settling->err = *err;
+        settling->step = END;
+    } else if (settling->step != REMOVE || settling->removed == settling->doomed_count) {
+        settling->step++;
+    }
+    settling_run(settling);
+}
+
+static void on_worked(void *arg, bool canceled)
+{
+    struct settling *settling = arg;
+    const struct err err = settling->err;
+
+    (void)canceled;
+    on_step_done(err.rc == RC_OK ? NULL : &err, settling);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* ---- on lanes ---- */
+
+static void run_read(void *arg)
+{
+    struct settling *settling = arg;
+
+    if (job_ledger_read(settling->state_dir, settling->job->object.key, &settling->ledger,
+                        &settling->err) != RC_OK) {
+        return;
+    }
+    settling->doomed = mem_resize(NULL, settling->ledger->count, sizeof(*settling->doomed));
+    for (size_t i = 0; i < settling->ledger->count; i++) {
+        const char *key = settling->ledger->keys[i];
+
+        if (settling->kept_count == 0 || bsearch(&key, settling->kept, settling->kept_count,
+                                                 sizeof(*settling->kept), compare_keys) == NULL) {
+            settling->doomed[settling->doomed_count++] = key;
+        }
+    }
+}
+
+static void run_forget(void *arg)
+{
+    struct settling *settling = arg;
+
+    job_ledger_remove(settling->state_dir, settling->job->object.key, &settling->err);
+}
+
+static enum rc run_give_up(struct db *state, void *arg, struct err *err)
+{
+    struct settling *settling = arg;
+
+    return job_claims_keep(state, settling->job->object.id, settling->kept, settling->kept_count,
+                           &settling->freed, err);
+}
+
+/* ---- the story ---- */
+
+static void remove_batch(struct settling *settling)
+{
+    const size_t count = MIN_OF(settling->doomed_count - settling->removed, REMOVE_BATCH);
+    const char **keys = settling->doomed + settling->removed;
+
+    settling->removed += count;
+    store_remove(settling->services->processed, keys, (unsigned)count, on_step_done, settling);
+}
+
+static void finish(struct settling *settling)
+{
+    if (settling->freed) {
+        job_queue_claims_freed(settling->services->queue);
+    }
+    settling->done(settling->err.rc == RC_OK ? NULL : &settling->err, settling->arg);
+    job_ledger_free(settling->ledger);
+    free(settling->kept);
+    free(settling->doomed);
+    free(settling->state_dir);
+    free(settling);
+}
+
+static void settling_run(struct settling *settling)
+{
+    struct services *services = settling->services;
+
+    switch (settling->step) {
+    case READ: /* disk */
+        work_submit(services->work, WORK_FILE, run_read, on_worked, settling);
+        return;
+
+    case REMOVE: /* store: a batch at a time */
+        remove_batch(settling);
+        return;
+
+    case FORGET: /* disk */
+        work_submit(services->work, WORK_FILE, run_forget, on_worked, settling);
+        return;
+
+    case GIVE_UP: /* state.db: others may have the keys now */
+        job_store_write(services->jobs, run_give_up, on_step_done, settling);
+        return;
+
+    case END:
+        finish(settling);
+        return;
+    }
+}
+
+void job_outputs_settle(struct services *services, const struct job *job,
+                        const struct job_manifest *manifest, store_done_fn *done, void *arg)
+{
+    struct settling *settling = mem_new(struct settling);
+    const size_t count = manifest != NULL ? manifest->output_count : 0;
+
+    *settling = (struct settling){
+        .services = services,
+        .state_dir = str_dup(services->conf->state_dir),
+        .job = job,
+        .done = done,
+        .arg = arg,
+        .kept = mem_resize(NULL, count, sizeof(*settling->kept)),
+        .kept_count = count,
+    };
+    for (size_t i = 0; i < count; i++) {
+        settling->kept[i] = manifest->outputs[i].key;
+    }
+    qsort(settling->kept, count, sizeof(*settling->kept), compare_keys);
+    settling_run(settling);
+}
