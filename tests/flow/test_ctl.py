@@ -5,7 +5,7 @@ import os
 import pty
 import re
 import select
-import signal
+import shlex
 import socket
 import subprocess
 import threading
@@ -167,13 +167,14 @@ def test_the_man_page_knows_every_command_and_option():
 
 
 def test_bash_completes_commands_options_and_states(worked):
+    program = shlex.quote(str(SEVIRCTL))
     script = f"""
-source {ROOT}/config/sevirctl.bash
+source {shlex.quote(f"{ROOT}/config/sevirctl.bash")}
 complete_it() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _sevirctl; echo "${{COMPREPLY[*]}}"; }}
-complete_it {SEVIRCTL} re
-complete_it {SEVIRCTL} jobs --st
-complete_it {SEVIRCTL} jobs --state QU
-complete_it {SEVIRCTL} query --format c
+complete_it {program} re
+complete_it {program} jobs --st
+complete_it {program} jobs --state QU
+complete_it {program} query --format c
 """
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -397,7 +398,7 @@ def test_logs_show_what_was_and_follow_shows_what_is(worked):
         following.stdout.readline()
     worked.ctl("retry", "--quarantined", check=0)
     assert json.loads(following.stdout.readline())["data"]["on"] == "RETRY"
-    following.send_signal(signal.SIGINT)
+    following.terminate()
     following.communicate(timeout=30)
 
 
