@@ -145,16 +145,16 @@ static void add_rate(struct strbuf *out, const char *what, const json_t *now, co
     char amount[24];
 
     if (bytes) {
-        strbuf_printf(out, "%s %s/s  ", what,
+        strbuf_printf(out, "  %s %s/s", what,
                       str_from_bytes(rate > 0 ? (uint64_t)rate : 0, amount));
     } else {
-        strbuf_printf(out, "%s %.1f/s  ", what, rate);
+        strbuf_printf(out, "  %s %.1f/s", what, rate);
     }
 }
 
 static void add_rates(struct strbuf *out, const json_t *now, const json_t *before, double seconds)
 {
-    strbuf_puts(out, "rates     ");
+    strbuf_puts(out, "rates   ");
     add_rate(out, "jobs", now, before, "done", seconds, false);
     add_rate(out, "events", now, before, "events", seconds, false);
     add_rate(out, "frames", now, before, "frames", seconds, false);
