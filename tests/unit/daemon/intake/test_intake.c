@@ -231,6 +231,15 @@ static void what_comes_back_is_a_new_job_even_if_it_is_the_same(void **state)
     assert_int_equal(ask_int("SELECT made FROM objects"), 1);
 }
 
+static void what_comes_back_is_new_even_if_it_is_older(void **state)
+{
+    (void)state;
+    sight(seen("a.h5", "e2", 2000));
+    change("UPDATE jobs SET state = 'DONE'");
+    sight(gone("a.h5"));
+    assert_outcome(seen("a.h5", "e1", 1000), OUTCOME_QUEUED);
+}
+
 static void a_late_deletion_notice_does_not_retire_what_came_after(void **state)
 {
     struct sighting deletion = told("a.h5", "", "01");
@@ -432,6 +441,7 @@ int main(void)
         T(a_deletion_before_anything_was_made_needs_no_job),
         T(a_deletion_after_something_was_made_is_a_job_that_retires_it),
         T(what_comes_back_is_a_new_job_even_if_it_is_the_same),
+        T(what_comes_back_is_new_even_if_it_is_older),
         T(a_late_deletion_notice_does_not_retire_what_came_after),
         T(a_key_that_breaks_a_rule_is_refused_once_and_counted),
         T(hidden_names_and_folder_markers_are_ignored),

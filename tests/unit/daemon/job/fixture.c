@@ -14,12 +14,13 @@
 struct services services;
 struct conf conf;
 char state_dir[64];
+const char *fixture_dir;
 
 static const char *question;
 static char answer[256];
 static bool answered, expired;
 
-static void remove_dir(void)
+void fixture_remove_dir(void)
 {
     static const char *const names[] = {"state.db",   "state.db-wal",   "state.db-shm",  "lock",
                                         "catalog.db", "catalog.db-wal", "catalog.db-shm"};
@@ -47,9 +48,13 @@ int fixture_set_up(void **state)
 
     (void)state;
     log_start(LOG_ERROR);
-    snprintf(state_dir, sizeof(state_dir), "/tmp/test_job.XXXXXX");
-    if (mkdtemp(state_dir) == NULL) {
-        return 1;
+    if (fixture_dir != NULL) {
+        snprintf(state_dir, sizeof(state_dir), "%s", fixture_dir);
+    } else {
+        snprintf(state_dir, sizeof(state_dir), "/tmp/test_job.XXXXXX");
+        if (mkdtemp(state_dir) == NULL) {
+            return 1;
+        }
     }
     conf = (struct conf){.state_dir = state_dir,
                          .extract_jobs = 3,
@@ -85,7 +90,7 @@ int fixture_tear_down(void **state)
     metric_registry_free(services.metrics);
     work_free(services.work);
     loop_free(services.loop);
-    remove_dir();
+    fixture_remove_dir();
     return 0;
 }
 

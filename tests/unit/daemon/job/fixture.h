@@ -16,6 +16,10 @@ extern struct services services;
 extern struct conf conf; /**< Small retries; a test may change it. */
 extern char state_dir[64];
 
+/** The state directory to use; NULL: a new one. */
+extern const char *fixture_dir;
+/** `state_dir` and what is in it; what a daemon that was killed has left. */
+void fixture_remove_dir(void);
 /** For cmocka: everything but the queue and intake. */
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);

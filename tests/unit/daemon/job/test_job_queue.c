@@ -15,7 +15,8 @@ struct script {
     enum rc fails;       /**< RC_OK: FINISHED. */
     unsigned times;      /**< How often it fails; then it finishes. */
     enum job_event also; /**< Instead of FINISHED, when not 0. */
-    bool hangs;          /**< Until it is stopped. */
+    bool hangs;          /**< Until it is stopped, */
+    bool deaf;           /**< and then until the test lets it go. */
 };
 
 static struct script scripts[8];
@@ -31,6 +32,8 @@ struct act {
     struct script *script;
     bool stop_asked;
 };
+
+static struct act *deaf_act; /**< Was asked to stop, and has not. */
 
 static void on_script(const struct script *script)
 {
@@ -92,7 +95,9 @@ static void act_stop(struct job *job)
     struct act *act = job->work;
 
     act->stop_asked = true;
-    if (act->script != NULL && act->script->hangs) {
+    if (act->script != NULL && act->script->deaf) {
+        deaf_act = act;
+    } else if (act->script != NULL && act->script->hangs) {
         loop_defer(services.loop, act_end, act);
     }
 }
@@ -109,6 +114,7 @@ static int set_up(void **state)
         return 1;
     }
     script_count = 0;
+    deaf_act = NULL;
     running = running_most = running_big = 0;
     trace[0] = '\0';
     services.queue = job_queue_new(&services, stages);
@@ -364,6 +370,40 @@ static void two_jobs_of_one_object_never_work_at_the_same_time(void **state)
                                "PUBLISHING a.h5;");
 }
 
+static void a_newer_version_waits_for_a_stage_that_is_slow_to_stop(void **state)
+{
+    (void)state;
+    SCRIPT(.key = "a.h5", .stage = JOB_EXTRACTING, .hangs = true, .deaf = true);
+    job_queue_start(services.queue);
+    sight(seen("a.h5", "e1", 1000));
+    run_until_trace("EXTRACTING a.h5;");
+    sight(seen("a.h5", "e2", 2000));
+    sight(seen("b.h5", "e1", 1000));
+    run_until_trace("PUBLISHING b.h5;");
+    assert_non_null(deaf_act);
+    assert_state(1, "EXTRACTING");
+    assert_state(2, "QUEUED");
+    scripts[0].key = "none";
+    loop_defer(services.loop, act_end, deaf_act);
+    run_until_idle();
+    assert_state(1, "SUPERSEDED");
+    assert_state(2, "DONE");
+}
+
+static void what_arrives_while_others_move_is_not_forgotten(void **state)
+{
+    (void)state;
+    job_queue_start(services.queue);
+    for (unsigned i = 0; i < 150; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "%03u.h5", i);
+        sight(seen(key, "e", 1000));
+    }
+    run_until_idle();
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'DONE'"), 150);
+}
+
 static void a_paused_queue_starts_nothing_and_resumes(void **state)
 {
     (void)state;
@@ -526,6 +566,8 @@ int main(void)
         T(more_jobs_than_the_window_holds_are_all_done),
         T(a_small_file_passes_big_ones_that_fill_the_slots),
         T(two_jobs_of_one_object_never_work_at_the_same_time),
+        T(a_newer_version_waits_for_a_stage_that_is_slow_to_stop),
+        T(what_arrives_while_others_move_is_not_forgotten),
         T(a_paused_queue_starts_nothing_and_resumes),
         T(a_stop_puts_work_back_to_its_rest),
         T(a_job_at_work_is_stopped_and_then_canceled),

@@ -294,15 +294,19 @@ static void the_oldest_of_a_state_is_when_it_was_entered(void **state)
 /** Runs `action` in a child under the variable; true if SIGKILL ended it. */
 static bool is_killed(const char *variable, const char *value)
 {
-    const pid_t child = fork();
     int status = 0;
+
+    snprintf(state_dir, sizeof(state_dir), "/tmp/test_job.XXXXXX");
+    assert_non_null(mkdtemp(state_dir));
+    const pid_t child = fork();
 
     if (child == 0) {
         setenv(variable, value, 1);
-        execl("/proc/self/exe", "test_job_store", "crash", (char *)NULL);
+        execl("/proc/self/exe", "test_job_store", state_dir, (char *)NULL);
         _exit(1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
+    fixture_remove_dir();
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
@@ -350,8 +354,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_fault_points_kill_at_the_move_they_name),
     };
 
-    (void)argv;
     if (argc > 1) {
+        fixture_dir = argv[1];
         return crash_child();
     }
     return cmocka_run_group_tests_name("job_store", tests, NULL, NULL);
