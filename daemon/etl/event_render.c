@@ -15,7 +15,9 @@
 #include "lib/sevir/encoding.h"
 #include "lib/sevir/sheet.h"
 
-#define SHEET_THUMB 192 /**< Longest side of a frame on a sheet, in pixels. */
+#define SHEET_THUMB 192      /**< Longest side of a frame on a sheet, in pixels. */
+#define THUMB_LABEL 4096     /**< Its label and gaps: pixels, generously. */
+#define ENCODER_BYTES 600000 /**< Beside the picture's own: tables, title, colour bar. */
 
 const char event_frames_header[] =
     "id,img_type,frame,time_utc,minute_offset,file_name,file_index,size_y,size_x,valid,min,max,"
@@ -31,11 +33,15 @@ uint64_t event_render_bytes(const struct event_input *input)
     if (input->images == IMAGES_NONE) {
         return bytes;
     }
-    bytes += all; /* indices, of every frame for the sheet */
+    if (input->sample != SAMPLE_U8) {
+        bytes += all; /* indices, of every frame for the sheet */
+    }
     if (input->images == IMAGES_FRAMES) {
         bytes += all / 2; /* indexed pictures of weather shrink to far less */
     }
-    return bytes + (uint64_t)input->frames * SHEET_THUMB * SHEET_THUMB * 2;
+    const uint64_t thumb = MIN_OF(pixels, (uint64_t)SHEET_THUMB * SHEET_THUMB);
+
+    return bytes + ENCODER_BYTES + 4 * (uint64_t)input->frames * (thumb + THUMB_LABEL);
 }
 
 static enum rc reserve(uint8_t **block, size_t *cap, size_t bytes, struct err *err)
@@ -119,24 +125,40 @@ static void finish_picture(struct event_output *output, struct event_picture *pi
     output->png_bytes += picture->png.len;
 }
 
-static enum rc render_frame(const struct event_input *input, unsigned frame, const uint8_t *indices,
-                            struct event_output *output, struct err *err)
+/** What pictures are made from: codes and the table of their colours, or indices. */
+struct paint {
+    const uint8_t *pixels; /**< Of all frames. */
+    const uint8_t *map;    /**< NULL: `pixels` are indices. */
+    struct pngfile_encoder *encoder;
+};
+
+static enum rc render_frame(const struct event_input *input, unsigned frame,
+                            const struct paint *paint, struct event_output *output, struct err *err)
 {
     const struct colors *colors = colors_of(input->type);
+    const size_t pixels = (size_t)input->height * input->width;
     char name[16];
 
     naming_frame_file(frame, name);
     struct event_picture *picture = add_picture(output, input->image_prefix, name);
+    const struct pngfile_picture drawn = {
+        .pixels = paint->pixels + frame * pixels,
+        .map = paint->map,
+        .width = input->width,
+        .height = input->height,
+        .flip = true,
+        .palette = colors->palette,
+        .colors = colors->count,
+    };
 
-    if (pngfile_indexed(indices, input->width, input->height, true, colors->palette, colors->count,
-                        NULL, 0, &picture->png, err) != RC_OK) {
+    if (pngfile_encode(paint->encoder, &drawn, &picture->png, err) != RC_OK) {
         return err_wrap(err, "picture '%s'", picture->key);
     }
     finish_picture(output, picture);
     return RC_OK;
 }
 
-static enum rc render_sheet(const struct event_input *input, const uint8_t *indices,
+static enum rc render_sheet(const struct event_input *input, const struct paint *paint,
                             struct event_output *output, struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
@@ -145,7 +167,7 @@ static enum rc render_sheet(const struct event_input *input, const uint8_t *indi
     struct event_picture *picture = add_picture(output, input->image_prefix, "sheet.png");
 
     for (unsigned frame = 0; frame < input->frames; frame++) {
-        frames[frame] = indices + frame * pixels;
+        frames[frame] = paint->pixels + frame * pixels;
         numbers[frame] = frame;
     }
     const struct sheet_options options = {
@@ -154,6 +176,8 @@ static enum rc render_sheet(const struct event_input *input, const uint8_t *indi
         .width = input->width,
         .height = input->height,
         .frames = frames,
+        .map = paint->map,
+        .encoder = paint->encoder,
         .frame_numbers = numbers,
         .frame_count = input->frames,
         .scale_to = MAX_OF(input->width, input->height) > SHEET_THUMB ? SHEET_THUMB : 0,
@@ -178,22 +202,22 @@ static enum rc prepare(const struct event_input *input, struct event_scratch *sc
                 plane_scratch_bytes(input->sample, pixels), err) != RC_OK) {
         return err->rc;
     }
-    if (input->images == IMAGES_NONE) {
+    if (input->images != IMAGES_NONE && scratch->encoder == NULL) {
+        scratch->encoder = pngfile_encoder_new();
+    }
+    if (input->images == IMAGES_NONE || input->sample == SAMPLE_U8) {
         return RC_OK;
     }
     return reserve(&scratch->indices, &scratch->indices_cap, all, err);
 }
 
-enum rc event_render(const struct event_input *input, struct event_scratch *scratch,
-                     struct event_output *output, struct err *err)
+static enum rc render_frames(const struct event_input *input, const struct event_scratch *scratch,
+                             const struct paint *paint, struct event_output *output,
+                             struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
     const size_t element = sample_bytes(input->sample);
 
-    if (prepare(input, scratch, err) != RC_OK) {
-        return err->rc;
-    }
-    planes_transpose(input->pixels, scratch->planes, pixels, input->frames, element);
     for (unsigned frame = 0; frame < input->frames; frame++) {
         const uint8_t *plane = scratch->planes + frame * pixels * element;
         const char *image = "";
@@ -201,21 +225,42 @@ enum rc event_render(const struct event_input *input, struct event_scratch *scra
 
         plane_statistics(plane, pixels, input->sample, encoding_of(input->type),
                          scratch->statistics, &stats);
-        if (input->images != IMAGES_NONE) {
-            uint8_t *indices = scratch->indices + frame * pixels;
-
-            colors_map(input->type, plane, pixels, input->sample, indices);
-            if (input->images == IMAGES_FRAMES) {
-                if (render_frame(input, frame, indices, output, err) != RC_OK) {
-                    return err->rc;
-                }
-                image = output->pictures[output->picture_count - 1].key;
+        if (input->images != IMAGES_NONE && paint->map == NULL) {
+            colors_map(input->type, plane, pixels, input->sample,
+                       scratch->indices + frame * pixels);
+        }
+        if (input->images == IMAGES_FRAMES) {
+            if (render_frame(input, frame, paint, output, err) != RC_OK) {
+                return err->rc;
             }
+            image = output->pictures[output->picture_count - 1].key;
         }
         write_row(input, frame, &stats, image, &output->rows);
     }
-    return input->images == IMAGES_NONE ? RC_OK
-                                        : render_sheet(input, scratch->indices, output, err);
+    return RC_OK;
+}
+
+enum rc event_render(const struct event_input *input, struct event_scratch *scratch,
+                     struct event_output *output, struct err *err)
+{
+    const bool bytes = input->sample == SAMPLE_U8;
+
+    if (prepare(input, scratch, err) != RC_OK) {
+        return err->rc;
+    }
+    planes_transpose(input->pixels, scratch->planes, (size_t)input->height * input->width,
+                     input->frames, sample_bytes(input->sample));
+    const struct paint paint = {
+        .pixels = bytes ? scratch->planes : scratch->indices,
+        .map = bytes ? colors_bytes(input->type) : NULL,
+        .encoder = scratch->encoder,
+    };
+
+    if (render_frames(input, scratch, &paint, output, err) != RC_OK ||
+        (input->images != IMAGES_NONE && render_sheet(input, &paint, output, err) != RC_OK)) {
+        return err->rc;
+    }
+    return RC_OK;
 }
 
 void event_output_reset(struct event_output *output)
@@ -246,5 +291,6 @@ void event_scratch_done(struct event_scratch *scratch)
     free(scratch->planes);
     free(scratch->indices);
     free(scratch->statistics);
+    pngfile_encoder_free(scratch->encoder);
     *scratch = (struct event_scratch){0};
 }

@@ -4,6 +4,9 @@
  *     pixels [H][W][T] -> planes [T][H][W] -> statistics -> CSV rows
  *                                          -> colours -> PNG a frame, a contact sheet
  *
+ * Codes of a byte, which radar has, are coloured by a table while a picture is packed; for others
+ * the palette indices of all frames are made first.
+ *
  * Thread:     a worker's; an `event_scratch` serves one event at a time and is reused.
  * Ownership:  the output owns its buffers until event_output_reset() or event_output_done().
  */
@@ -13,6 +16,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/str.h"
 #include "lib/data/planes.h"
+#include "lib/data/pngfile.h"
 #include "lib/sevir/catalog_row.h"
 
 struct event_input {
@@ -43,6 +47,7 @@ struct event_output {
 struct event_scratch {
     uint8_t *planes, *indices, *statistics;
     size_t planes_cap, indices_cap, statistics_cap;
+    struct pngfile_encoder *encoder;
 };
 
 /** Bytes that event_render() will hold at its peak beside the pixels, by estimate. */

@@ -163,6 +163,12 @@ const struct colors *colors_of(enum sevir_type type)
     return &made[type].colors;
 }
 
+const uint8_t *colors_bytes(enum sevir_type type)
+{
+    pthread_once(&made_once, make_all);
+    return made[type].of_u8;
+}
+
 uint8_t colors_index(enum sevir_type type, double code)
 {
     pthread_once(&made_once, make_all);
@@ -184,6 +190,24 @@ unsigned colors_levels(enum sevir_type type, const double **ret_levels)
     return *ret_levels != NULL ? definitions[type].count + 1 : 0;
 }
 
+/* A byte may alias anything, so without `restrict` the table is loaded again after every pixel. */
+
+static void map_bytes(const uint8_t *restrict codes, size_t pixels, const uint8_t *restrict table,
+                      uint8_t *restrict to)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        to[i] = table[codes[i]];
+    }
+}
+
+static void map_words(const uint16_t *restrict codes, size_t pixels, const uint8_t *restrict table,
+                      uint8_t *restrict to)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        to[i] = table[codes[i]];
+    }
+}
+
 #define MAP_BY_CLASS(T)                                                                 \
     for (size_t i = 0; i < pixels; i++) {                                               \
         ret_indices[i] = classify(definition, map, vil, (double)((const T *)plane)[i]); \
@@ -200,14 +224,10 @@ void colors_map(enum sevir_type type, const void *plane, size_t pixels, enum sam
     pthread_once(&made_once, make_all);
     switch (sample) {
     case SAMPLE_U8:
-        for (size_t i = 0; i < pixels; i++) {
-            ret_indices[i] = map->of_u8[((const uint8_t *)plane)[i]];
-        }
+        map_bytes(plane, pixels, map->of_u8, ret_indices);
         break;
     case SAMPLE_I16:
-        for (size_t i = 0; i < pixels; i++) {
-            ret_indices[i] = map->of_i16[((const uint16_t *)plane)[i]];
-        }
+        map_words(plane, pixels, map->of_i16, ret_indices);
         break;
     case SAMPLE_I8:
         MAP_BY_CLASS(int8_t);

@@ -20,6 +20,8 @@ const struct colors *colors_of(enum sevir_type type);
 /** Map a plane of codes to palette indices (one byte a pixel). */
 void colors_map(enum sevir_type type, const void *plane, size_t pixels, enum sample sample,
                 uint8_t *ret_indices);
+/** The same as a table of 256, for planes of SAMPLE_U8. */
+const uint8_t *colors_bytes(enum sevir_type type);
 /** The index of one code. */
 uint8_t colors_index(enum sevir_type type, double code);
 

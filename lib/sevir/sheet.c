@@ -44,6 +44,11 @@ static uint8_t nearest(const struct sheet *sheet, struct pngfile_rgb rgb)
     return (uint8_t)best;
 }
 
+static uint8_t index_of(const struct sheet_options *options, unsigned byte)
+{
+    return options->map != NULL ? options->map[byte] : (uint8_t)byte;
+}
+
 /** The frames' colours that are used get entries of their own while there is room. */
 static void choose_palette(struct sheet *sheet)
 {
@@ -56,13 +61,16 @@ static void choose_palette(struct sheet *sheet)
     /* Looking at every pixel costs more than drawing: only a palette that may not fit is worth it.
      */
     const bool fits = colors->count + ARRAY_LEN(own) <= 256;
-    bool used[256];
+    bool seen[256] = {false}, used[256];
 
-    memset(used, fits, sizeof(used));
     for (unsigned i = 0; !fits && i < options->frame_count; i++) {
         for (size_t p = 0; p < pixels; p++) {
-            used[options->frames[i][p]] = true;
+            seen[options->frames[i][p]] = true;
         }
+    }
+    memset(used, fits, sizeof(used));
+    for (unsigned byte = 0; byte < 256; byte++) {
+        used[index_of(options, byte)] |= seen[byte];
     }
     sheet_bar_colors(options->type, used);
     memcpy(sheet->palette, own, sizeof(own));
@@ -74,6 +82,9 @@ static void choose_palette(struct sheet *sheet)
         } else if (used[i]) {
             sheet->remap[i] = nearest(sheet, colors->palette[i]);
         }
+    }
+    for (unsigned byte = 0; byte < 256; byte++) {
+        sheet->of_byte[byte] = sheet->remap[index_of(options, byte)];
     }
 }
 
@@ -244,7 +255,7 @@ static void draw_frame(struct sheet *sheet, const uint8_t *frame, const uint32_t
         const uint8_t *source = frame + (options->height - 1 - from) * options->width;
         uint8_t *target = sheet->canvas.pixels + (size_t)(y + row) * sheet->canvas.width + x;
         for (uint32_t column = 0; column < sheet->frame_width; column++) {
-            target[column] = sheet->remap[source[columns[column]]];
+            target[column] = sheet->of_byte[source[columns[column]]];
         }
     }
     sheet_frame_line(sheet, x, y, sheet->frame_width, sheet->frame_height);
@@ -283,8 +294,22 @@ static enum rc draw(struct sheet *sheet, const struct strbuf *lines, unsigned li
     }
     draw_grid(sheet);
     sheet_bar_draw(sheet);
-    enum rc rc = pngfile_indexed(sheet->canvas.pixels, sheet->canvas.width, sheet->canvas.height,
-                                 false, sheet->palette, sheet->colors, &title, 1, out, err);
+    const struct pngfile_picture picture = {
+        .pixels = sheet->canvas.pixels,
+        .width = sheet->canvas.width,
+        .height = sheet->canvas.height,
+        .palette = sheet->palette,
+        .colors = sheet->colors,
+        .texts = &title,
+        .text_count = 1,
+    };
+    struct pngfile_encoder *kept = sheet->options->encoder;
+    struct pngfile_encoder *encoder = kept != NULL ? kept : pngfile_encoder_new();
+    enum rc rc = pngfile_encode(encoder, &picture, out, err);
+
+    if (kept == NULL) {
+        pngfile_encoder_free(encoder);
+    }
     free(sheet->canvas.pixels);
     return rc;
 }

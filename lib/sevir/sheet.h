@@ -15,10 +15,13 @@ struct sheet_options {
         *row;               /**< NULL when the catalog is not at hand: then a shorter title. */
     const char *title;      /**< Used when `row` is NULL: the file and index or id. */
     uint32_t width, height; /**< Of one frame, pixels. */
-    const uint8_t *const *frames; /**< Indexed by colors_map(); row 0 is south. */
+    const uint8_t *const *frames; /**< Indexed by colors_map(); codes, where there is a map. Row 0
+                                     is south. */
+    const uint8_t *map;           /**< As colors_bytes() gives it, or NULL. */
     const unsigned *frame_numbers;
     unsigned frame_count;
-    unsigned scale_to; /**< Longest side of a frame on the sheet; 0: native. */
+    unsigned scale_to;               /**< Longest side of a frame on the sheet; 0: native. */
+    struct pngfile_encoder *encoder; /**< NULL: one is made for this sheet. */
 };
 
 enum rc sheet_png(const struct sheet_options *options, struct strbuf *out, struct err *err);

@@ -15,7 +15,8 @@ struct sheet {
     const struct sheet_options *options;
     struct pngfile_rgb palette[256];
     unsigned colors;
-    uint8_t remap[256]; /**< From the index of a frame to the sheet's. */
+    uint8_t remap[256];   /**< From an index of the type's palette to the sheet's. */
+    uint8_t of_byte[256]; /**< From a byte of a frame to the sheet's index. */
 
     /* where things are */
     unsigned scale;       /**< Of the text; the first line of the title is one larger. */

@@ -330,6 +330,18 @@ def test_images_as_configured(daemon, images, names):
     assert {r["image"] for rows in frames_of(daemon.processed, "vil").values() for r in rows} == {""}
 
 
+@pytest.mark.parametrize("img_type", ["vil", "ir069", "ir107", "vis"])
+def test_render_draws_the_very_bytes_of_extraction(daemon, tmp_path, img_type):
+    path = daemon.sample.add(img_type, ["S1", "S2"])
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    daemon.ctl("render", path, "--id", "S2", "--each", "-o", tmp_path / "out", check=0)
+    made = tree(daemon.processed / "images" / f"img_type={img_type}" / "id=S2")
+    del made["sheet.png"]
+    assert len(made) == 13 and tree(tmp_path / "out") == made
+
+
 def test_the_selection_decides(daemon):
     daemon.sample.add("vil", ["S1", "R20190110", "S2"])
     daemon.sample.add("ir069", ["S1"])

@@ -104,6 +104,42 @@ static void frames_stand_north_up_in_the_colours_of_the_table(void **state)
     free(picture.rgb);
 }
 
+/** Codes 0 to 255, as frames of 16 x 16. */
+static void a_sheet_of_codes_and_a_table_is_that_of_indices(void **state)
+{
+    struct pngfile_encoder *encoder = pngfile_encoder_new();
+    uint8_t codes[256], indices[256];
+    const unsigned number = 0;
+    struct err err;
+
+    (void)state;
+    for (unsigned code = 0; code < 256; code++) {
+        codes[code] = (uint8_t)code;
+    }
+    for (unsigned type = 0; type < SEVIR_TYPE_COUNT; type++) {
+        const uint8_t *by_index = indices, *by_code = codes;
+        scoped(strbuf_done) struct strbuf expected = {0};
+        scoped(strbuf_done) struct strbuf png = {0};
+        struct sheet_options options = {.type = (enum sevir_type)type,
+                                        .title = "codes",
+                                        .width = 16,
+                                        .height = 16,
+                                        .frames = &by_index,
+                                        .frame_numbers = &number,
+                                        .frame_count = 1};
+
+        colors_map(options.type, codes, 256, SAMPLE_U8, indices);
+        assert_int_equal(sheet_png(&options, &expected, &err), RC_OK);
+        options.frames = &by_code;
+        options.map = colors_bytes(options.type);
+        options.encoder = encoder;
+        assert_int_equal(sheet_png(&options, &png, &err), RC_OK);
+        assert_int_equal(png.len, expected.len);
+        assert_memory_equal(png.data, expected.data, expected.len);
+    }
+    pngfile_encoder_free(encoder);
+}
+
 static void every_type_has_a_sheet_with_and_without_its_row(void **state)
 {
     (void)state;
@@ -201,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_stand_north_up_in_the_colours_of_the_table),
+        cmocka_unit_test(a_sheet_of_codes_and_a_table_is_that_of_indices),
         cmocka_unit_test(every_type_has_a_sheet_with_and_without_its_row),
         cmocka_unit_test(many_frames_make_a_square_grid),
         cmocka_unit_test(the_same_frames_give_the_same_bytes),
