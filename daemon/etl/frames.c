@@ -18,6 +18,7 @@ struct frames {
     struct units *units;
     struct month_files *files;
     struct picture_note {
+        size_t planned; /**< In etl->planned: the key of its sheet; those of its frames follow. */
         struct job_output *outputs;
         unsigned count;
     } * pictures;    /**< Beside etl->rows. */
@@ -109,6 +110,7 @@ static void plan_pictures(struct etl *etl, size_t index, struct frames *frames)
     if (etl->conf->extract_images == IMAGES_NONE) {
         return;
     }
+    frames->pictures[index].planned = etl->planned_count;
     strbuf_printf(&key, "%ssheet.png", frames->prefixes[index]);
     etl_plan(etl, strbuf_text(&key));
     for (unsigned frame = 0; etl->conf->extract_images == IMAGES_FRAMES && frame < count; frame++) {
@@ -255,7 +257,7 @@ static void frames_collect(struct etl *etl, struct unit *unit)
             const struct event_picture *picture = &unit->output.pictures[e * each + p];
 
             note->outputs[p] = (struct job_output){
-                .key = arena_dup(etl->arena, picture->key),
+                .key = etl->planned[note->planned + (picture->sheet ? 0 : 1 + p)],
                 .bytes = picture->png.len,
                 .kind = picture->sheet ? OUTPUT_SHEET : OUTPUT_IMAGE,
             };
@@ -279,6 +281,7 @@ static void on_files_put(const struct err *err, void *arg)
         for (unsigned p = 0; p < frames->pictures[i].count; p++) {
             etl_add_output(etl, &frames->pictures[i].outputs[p]);
         }
+        free(TAKE(frames->pictures[i].outputs)); /* there are many */
     }
     etl_part_done(etl, err);
 }

@@ -1,6 +1,7 @@
 /** @file
- * Manifests. They are written by appending, for one may list a hundred thousand pictures, and read
- * by jansson.
+ * Manifests. One may list a hundred thousand pictures, of which a tree of JSON would take 65 MiB.
+ * So they are written by appending, and jansson reads the outputs one at a time, and the document
+ * without them.
  */
 #include "daemon/job/job_manifest.h"
 
@@ -132,14 +133,15 @@ static bool parse_sha256(const char *hex, uint8_t ret_sha256[DIGEST_BYTES])
     return true;
 }
 
-static enum rc parse_output(json_t *item, size_t index, struct job_output *ret_output,
-                            struct err *err)
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static enum rc parse_output(const json_t *item, size_t index, struct arena *arena,
+                            struct job_output *ret_output, struct err *err)
 {
     const char *key = json_string_value(json_object_get(item, "key"));
     const char *hex = json_string_value(json_object_get(item, "sha256"));
     const char *kind = json_string_value(json_object_get(item, "kind"));
     struct job_output output = {
-        .key = key,
         .bytes = (uint64_t)json_integer_value(json_object_get(item, "bytes")),
         .rows = (uint64_t)json_integer_value(json_object_get(item, "rows")),
     };
@@ -154,54 +156,202 @@ static enum rc parse_output(json_t *item, size_t index, struct job_output *ret_o
     if (!parse_sha256(hex, output.sha256) || !job_output_kind_parse(kind, &output.kind)) {
         return err_set(err, RC_CORRUPT, "manifest: output '%s': bad sha256 or kind", key);
     }
+    output.key = arena_dup(arena, key);
     *ret_output = output;
     return RC_OK;
 }
 
-static const char *member_text(json_t *object, const char *name)
+struct span {
+    const char *at, *end;
+};
+
+static void skip_space(struct span *span)
+{
+    while (span->at < span->end && strchr(" \t\r\n", *span->at) != NULL && *span->at != '\0') {
+        span->at++;
+    }
+}
+
+/** From behind a string's first quote to behind its last. */
+static void skip_string(struct span *span)
+{
+    while (span->at < span->end && *span->at != '"') {
+        span->at += *span->at == '\\' && span->at + 1 < span->end ? 2 : 1;
+    }
+    span->at = span->at < span->end ? span->at + 1 : span->end;
+}
+
+/** Over one value, whatever is in it: whether it is well-formed is jansson's to say. */
+static void skip_nested(struct span *span)
+{
+    size_t depth = 0;
+
+    while (span->at < span->end) {
+        const char c = *span->at++;
+
+        if (c == '"') {
+            skip_string(span);
+        } else if (c == '[' || c == '{') {
+            depth++;
+        } else if ((c == ']' || c == '}') && --depth == 0) {
+            return;
+        }
+    }
+}
+
+/** The value of the document's member "outputs", from '[' to behind its ']'; false: not found. */
+static bool find_outputs(const char *bytes, size_t len, struct span *ret_outputs)
+{
+    static const char name[] = "\"outputs\"";
+    struct span span = {.at = bytes, .end = bytes + len};
+
+    skip_space(&span);
+    span.at += span.at < span.end; /* its '{' */
+    while (span.at < span.end) {
+        const char *begin = span.at;
+
+        if (*begin == '[' || *begin == '{') {
+            skip_nested(&span);
+            continue;
+        }
+        span.at++;
+        if (*begin != '"') {
+            continue;
+        }
+        skip_string(&span);
+        if ((size_t)(span.at - begin) != sizeof(name) - 1 ||
+            memcmp(begin, name, sizeof(name) - 1) != 0) {
+            continue;
+        }
+        skip_space(&span);
+        if (span.at == span.end || *span.at != ':') {
+            continue; /* a value */
+        }
+        span.at++;
+        skip_space(&span);
+        if (span.at < span.end && *span.at == '[') {
+            *ret_outputs = span;
+            skip_nested(&span);
+            ret_outputs->end = span.at;
+            return span.at[-1] == ']';
+        }
+    }
+    return false;
+}
+
+static enum rc add_output(struct job_manifest *manifest, const json_t *item, size_t *cap,
+                          struct err *err)
+{
+    const size_t index = manifest->output_count;
+
+    if (index == *cap) {
+        *cap = MAX_OF(2 * *cap, (size_t)16);
+        manifest->outputs = mem_resize(manifest->outputs, *cap, sizeof(*manifest->outputs));
+    }
+    if (parse_output(item, index, manifest->arena, &manifest->outputs[index], err) != RC_OK) {
+        return err->rc;
+    }
+    manifest->output_count++;
+    return RC_OK;
+}
+
+/** `span` is the array. */
+static enum rc parse_outputs(struct job_manifest *manifest, struct span span, struct err *err)
+{
+    size_t cap = 0;
+    bool more;
+
+    span.at++;
+    span.end--;
+    skip_space(&span);
+    more = span.at < span.end;
+    while (more) {
+        json_error_t problem;
+        json_t *item = json_loadb(span.at, (size_t)(span.end - span.at),
+                                  JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &problem);
+
+        if (item == NULL) {
+            return err_set(err, RC_CORRUPT, "manifest: output %zu: %s", manifest->output_count,
+                           problem.text);
+        }
+        const enum rc rc = add_output(manifest, item, &cap, err);
+
+        json_decref(item);
+        if (rc != RC_OK) {
+            return rc;
+        }
+        span.at += problem.position;
+        skip_space(&span);
+        more = span.at < span.end;
+        if (more && *span.at++ != ',') {
+            return err_set(err, RC_CORRUPT, "manifest: no comma after output %zu",
+                           manifest->output_count - 1);
+        }
+    }
+    return RC_OK;
+}
+
+static const char *member_text(struct arena *arena, const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
 
-    return text != NULL ? text : "";
+    return arena_dup(arena, text != NULL ? text : "");
+}
+
+/** Everything but the outputs, of which `root` must have none. */
+static enum rc parse_head(struct job_manifest *manifest, const json_t *root, struct err *err)
+{
+    const json_t *outputs = json_object_get(root, "outputs");
+    const json_t *source = json_object_get(root, "source");
+    const json_t *made_by = json_object_get(root, "made_by");
+    struct arena *arena = manifest->arena;
+
+    if (json_integer_value(json_object_get(root, "manifest")) != JOB_MANIFEST_VERSION) {
+        return err_set(err, RC_CORRUPT, "manifest: not of version %d", JOB_MANIFEST_VERSION);
+    }
+    if (!json_is_array(outputs) || json_array_size(outputs) > 0 || !json_is_object(source)) {
+        return err_set(err, RC_CORRUPT, "manifest: lacks 'outputs' or 'source'");
+    }
+    manifest->retired = strcmp(member_text(arena, root, "state"), "retired") == 0;
+    manifest->source_bucket = member_text(arena, source, "bucket");
+    manifest->source_key = member_text(arena, source, "key");
+    manifest->source_etag = member_text(arena, source, "etag");
+    manifest->kind = member_text(arena, root, "kind");
+    manifest->table = member_text(arena, root, "table");
+    manifest->images = member_text(arena, made_by, "images");
+    manifest->rows_digest = member_text(arena, made_by, "rows_digest");
+    return RC_OK;
 }
 
 enum rc job_manifest_parse(const void *bytes, size_t len, struct job_manifest **ret_manifest,
                            struct err *err)
 {
+    scoped(job_manifest_free) struct job_manifest *manifest = mem_new(struct job_manifest);
+    scoped(strbuf_done) struct strbuf rest = {0}; /* the document without its outputs */
+    struct span outputs;
     json_error_t problem;
-    json_t *root = json_loadb(bytes, len, 0, &problem);
+    enum rc rc;
+
+    manifest->arena = arena_new();
+    const bool found = find_outputs(bytes, len, &outputs);
+
+    if (found) {
+        strbuf_add(&rest, bytes, (size_t)(outputs.at - (const char *)bytes));
+        strbuf_puts(&rest, "[]");
+        strbuf_add(&rest, outputs.end, (size_t)((const char *)bytes + len - outputs.end));
+    } else {
+        strbuf_add(&rest, bytes, len);
+    }
+    json_t *root = json_loadb(strbuf_text(&rest), rest.len, JSON_REJECT_DUPLICATES, &problem);
 
     if (root == NULL) {
         return err_set(err, RC_CORRUPT, "manifest: line %d: %s", problem.line, problem.text);
     }
-    scoped(job_manifest_free) struct job_manifest *manifest = mem_new(struct job_manifest);
-    json_t *outputs = json_object_get(root, "outputs");
-    json_t *source = json_object_get(root, "source");
-
-    manifest->root = root;
-    if (json_integer_value(json_object_get(root, "manifest")) != JOB_MANIFEST_VERSION) {
-        return err_set(err, RC_CORRUPT, "manifest: not of version %d", JOB_MANIFEST_VERSION);
+    rc = parse_head(manifest, root, err);
+    json_decref(root);
+    if (rc != RC_OK || (found && (rc = parse_outputs(manifest, outputs, err)) != RC_OK)) {
+        return rc;
     }
-    if (!json_is_array(outputs) || !json_is_object(source)) {
-        return err_set(err, RC_CORRUPT, "manifest: lacks 'outputs' or 'source'");
-    }
-    manifest->retired = strcmp(member_text(root, "state"), "retired") == 0;
-    manifest->source_bucket = member_text(source, "bucket");
-    manifest->source_key = member_text(source, "key");
-    manifest->source_etag = member_text(source, "etag");
-    manifest->kind = member_text(root, "kind");
-    manifest->table = member_text(root, "table");
-    manifest->images = member_text(json_object_get(root, "made_by"), "images");
-    manifest->rows_digest = member_text(json_object_get(root, "made_by"), "rows_digest");
-
-    const size_t count = json_array_size(outputs);
-    manifest->outputs = mem_resize(NULL, count, sizeof(*manifest->outputs));
-    for (size_t i = 0; i < count; i++) {
-        if (parse_output(json_array_get(outputs, i), i, &manifest->outputs[i], err) != RC_OK) {
-            return err->rc;
-        }
-    }
-    manifest->output_count = count;
     *ret_manifest = TAKE(manifest);
     return RC_OK;
 }
@@ -211,7 +361,7 @@ void job_manifest_free(struct job_manifest *manifest)
     if (manifest == NULL) {
         return;
     }
-    json_decref(manifest->root);
+    arena_free(manifest->arena);
     free(manifest->outputs);
     free(manifest);
 }

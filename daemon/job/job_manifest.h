@@ -18,6 +18,7 @@
 #pragma once
 
 #include "daemon/job/job.h"
+#include "lib/base/arena.h"
 #include "lib/base/digest.h"
 #include "lib/base/str.h"
 #include "lib/store/store.h"
@@ -69,7 +70,7 @@ struct job_manifest {
     bool retired;
     struct job_output *outputs;
     size_t output_count;
-    void *root; /**< The parsed document, which owns the strings. */
+    struct arena *arena; /**< Owns the strings. */
 };
 
 /** RC_CORRUPT, naming the field; keys are checked as uri_check_key() does, for they will be

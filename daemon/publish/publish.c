@@ -127,6 +127,7 @@ static void publish_run(struct publish *publish)
         return;
 
     case SYNC: /* store */
+        free(TAKE(publish->draft)); /* of many outputs it is large */
         store_sync(services->processed, on_step_done, publish);
         return;
 

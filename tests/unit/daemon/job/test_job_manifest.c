@@ -5,6 +5,12 @@
 
 #include "daemon/job/job_manifest.h"
 
+/* clang-format off */
+#define ONE                                                           \
+    "{\"key\": \"a/b\", \"bytes\": 7, \"kind\": \"image\", \"sha256\": " \
+    "\"0000000000000000000000000000000000000000000000000000000000000000\"}"
+/* clang-format on */
+
 static const struct job_object object = {
     .bucket = "/raw",
     .key = "data/vil/\"x\".h5",
@@ -99,6 +105,24 @@ static void the_same_input_gives_the_same_bytes(void **state)
     assert_memory_equal(first.data, second.data, first.len);
 }
 
+/** As somebody else's program may have written it. */
+static void order_and_spaces_do_not_matter(void **state)
+{
+    (void)state;
+    static const char text[] = "\n{\"outputs\"\t:\n[ " ONE "\n,\t" ONE
+                               " ] ,\"kind\": \"outputs\", \"notes\": [\"}]\\\"\"],"
+                               "\"source\": {\"key\": \"k\", \"outputs\": [1]}, \"manifest\":1}\n";
+    scoped(job_manifest_free) struct job_manifest *manifest = NULL;
+    struct err err;
+
+    assert_int_equal(job_manifest_parse(text, sizeof(text) - 1, &manifest, &err), RC_OK);
+    assert_int_equal(manifest->output_count, 2);
+    assert_string_equal(manifest->outputs[1].key, "a/b");
+    assert_int_equal(manifest->outputs[1].bytes, 7);
+    assert_string_equal(manifest->kind, "outputs");
+    assert_string_equal(manifest->source_key, "k");
+}
+
 /** Every way in which a manifest may be wrong, and a word of what is said. */
 static void what_cannot_be_trusted_is_refused(void **state)
 {
@@ -122,6 +146,18 @@ static void what_cannot_be_trusted_is_refused(void **state)
         {"{\"manifest\": 1, \"source\": {}, \"outputs\": [{\"key\": \"a\", \"sha256\": \"00\", "
          "\"kind\": \"image\"}]}",
          "sha256"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [3]}", "output 0"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [[]]}", "output 0"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [,]}", "output 0"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [" ONE ",]}", "output 1"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [" ONE " " ONE "]}", "comma"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [" ONE "]", "line"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [" ONE "}", "line"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [" ONE, "line"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [], \"outputs\": [" ONE "]}", "line"},
+        {"{\"manifest\": 1, \"source\": {}, \"out\\u0070uts\": [" ONE "]}", "outputs"},
+        {"{\"manifest\": 1, \"source\": {\"outputs\": [" ONE "]}}", "outputs"},
+        {"{\"manifest\": 1, \"source\": {}, \"state\": \"outputs\", \"x\": \"\\", "line"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -142,6 +178,7 @@ int main(void)
         cmocka_unit_test(a_manifest_without_outputs_is_one),
         cmocka_unit_test(a_retired_one_says_so),
         cmocka_unit_test(the_same_input_gives_the_same_bytes),
+        cmocka_unit_test(order_and_spaces_do_not_matter),
         cmocka_unit_test(what_cannot_be_trusted_is_refused),
     };
     return cmocka_run_group_tests_name("job_manifest", tests, NULL, NULL);
