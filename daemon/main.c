@@ -2,6 +2,7 @@
  * sevird: the command line.
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,6 +106,16 @@ static enum daemon_exit print_config(const struct conf *conf)
     return flushed();
 }
 
+/** glibc gives every thread a heap of its own, and none of them what another has freed: each then
+ * keeps the most that it ever held, twice the memory budget in sum. The workers' buffers are large
+ * and kept, so they seldom meet at one heap's lock. */
+static void use_one_heap(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     struct wishes wishes = {.config = NULL};
@@ -112,6 +123,7 @@ int main(int argc, char **argv)
     struct err err;
     const enum daemon_exit parsed = parse(argc, argv, &wishes);
 
+    use_one_heap();
     if (parsed != DAEMON_EXIT_OK) {
         return parsed;
     }
