@@ -245,35 +245,6 @@ static void on_signal(int number, void *arg)
 
 /* ---- what is made, in order; whatever is there is taken down in reverse */
 
-static enum rc open_store(struct services *services, const char *name, const char *text,
-                          bool create, struct store **ret_store, struct err *err)
-{
-    struct uri *uri = NULL;
-
-    if (uri_parse(text, "/", &uri, err) != RC_OK ||
-        store_open(services->loop, services->work, uri, create, ret_store, err) != RC_OK) {
-        return err_wrap(err, "%s store '%s'", name, text);
-    }
-    return RC_OK;
-}
-
-/** The processed store is ours to make. The raw one is somebody's, and a wrong path should be told,
- * not made; but for the packaged default, which lies in our own directory. */
-static enum rc open_stores(struct services *services, struct err *err)
-{
-    const struct conf *conf = services->conf;
-    const char *raw = str_starts(conf->raw_uri, "file://") ? conf->raw_uri + 7 : conf->raw_uri;
-    const size_t state_len = strlen(conf->state_dir);
-    const bool ours = strncmp(raw, conf->state_dir, state_len) == 0 && raw[state_len] == '/';
-
-    if (open_store(services, "raw", conf->raw_uri, ours, &services->raw, err) != RC_OK ||
-        open_store(services, "processed", conf->processed_uri, true, &services->processed, err) !=
-            RC_OK) {
-        return err->rc;
-    }
-    return RC_OK;
-}
-
 static void make_loop(struct daemon *daemon)
 {
     struct services *services = &daemon->services;
@@ -304,7 +275,7 @@ static enum rc make_services(struct daemon *daemon, struct err *err)
 
     make_loop(daemon);
     if (job_store_open(services, conf->state_dir, &services->jobs, err) != RC_OK ||
-        open_stores(services, err) != RC_OK ||
+        daemon_open_stores(services, err) != RC_OK ||
         catalog_open(services->loop, services->work, conf->state_dir,
                      job_store_path(services->jobs), conf->query_limit_ms, &services->catalog,
                      err) != RC_OK) {

@@ -43,6 +43,9 @@ void daemon_use_conf(struct daemon *daemon, struct conf *conf);
 void daemon_set_error(struct daemon *daemon, const char *text);
 void daemon_set_phase(struct daemon *daemon, enum daemon_phase phase);
 
+/** Both stores, and that they, and the state directory, do not get into each other's way. */
+enum rc daemon_open_stores(struct services *services, struct err *err);
+
 /** NULL, and every call below does nothing, when systemd did not start us. */
 struct daemon_notify *daemon_notify_start(struct services *services);
 void daemon_notify_stop(struct daemon_notify *notify);

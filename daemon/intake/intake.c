@@ -391,3 +391,74 @@ void intake_known(struct intake *intake, const char *bucket, const char *after, 
     known->keys = arena_alloc(arena, (max + 1) * sizeof(known->keys[0]));
     job_store_read(intake->services->jobs, known_read, known_done, known);
 }
+
+/* ---- places, in `meta` */
+
+struct place {
+    struct intake *intake;
+    char *name, *text;
+    intake_place_fn *done;
+    void *arg;
+};
+
+static struct place *place_new(struct intake *intake, const char *bucket)
+{
+    struct place *place = mem_new(struct place);
+
+    *place = (struct place){.intake = intake, .name = str_printf("place of %s", bucket)};
+    return place;
+}
+
+static void place_free(struct place *place)
+{
+    free(place->name);
+    free(place->text);
+    free(place);
+}
+
+static enum rc place_read(struct db *db, void *arg, struct err *err)
+{
+    struct place *place = arg;
+
+    return job_meta_get(db, place->name, &place->text, err);
+}
+
+static void place_done(const struct err *err, void *arg)
+{
+    struct place *place = arg;
+
+    place->done(place->text, err, place->arg);
+    place_free(place);
+}
+
+void intake_place(struct intake *intake, const char *bucket, intake_place_fn *done, void *arg)
+{
+    struct place *place = place_new(intake, bucket);
+
+    place->done = done;
+    place->arg = arg;
+    job_store_read(intake->services->jobs, place_read, place_done, place);
+}
+
+static enum rc place_write(struct db *db, void *arg, struct err *err)
+{
+    const struct place *place = arg;
+
+    return job_meta_set(db, place->name, place->text, err);
+}
+
+static void place_written(const struct err *err, void *arg)
+{
+    if (err != NULL) {
+        log_warn(LOG_INTAKE, "where the raw store lies could not be noted: %s", err->text);
+    }
+    place_free(arg);
+}
+
+void intake_place_note(struct intake *intake, const char *bucket, const char *text)
+{
+    struct place *place = place_new(intake, bucket);
+
+    place->text = str_dup(text);
+    job_store_write(intake->services->jobs, place_write, place_written, place);
+}

@@ -77,5 +77,11 @@ typedef void intake_known_fn(const char *const *keys, unsigned count, const stru
                              void *arg);
 void intake_known(struct intake *intake, const char *bucket, const char *after, unsigned max,
                   intake_known_fn *done, void *arg);
+/** Which place (store_place()) the objects of `bucket` were last seen in: "" when that was never
+ * noted. `place` is borrowed. */
+typedef void intake_place_fn(const char *place, const struct err *err, void *arg);
+void intake_place(struct intake *intake, const char *bucket, intake_place_fn *done, void *arg);
+/** Note it. A failure is logged. */
+void intake_place_note(struct intake *intake, const char *bucket, const char *place);
 const char *sighting_source_name(enum sighting_source source);
 const char *sighting_outcome_name(enum sighting_outcome outcome);

@@ -11,6 +11,7 @@
 
 #include "daemon/metrics.h"
 #include "daemon/services.h"
+#include "daemon/source/raw_place.h"
 #include "lib/base/arena.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -32,6 +33,7 @@ struct store_listing {
     void *arg;
     struct loop_timer *timer;
     bool paused;
+    struct raw_place *place;
 
     /* what is to come */
     int64_t asked_ms; /**< Monotonic: when to list, because somebody asked; NEVER. */
@@ -40,7 +42,7 @@ struct store_listing {
     void *reconciled_arg;
 
     /* the one under way */
-    enum listing_step { REST, LIST, MERGE, WRITERS, SIGHT, VERIFY, GONE, END } step;
+    enum listing_step { REST, PLACE, LIST, MERGE, WRITERS, SIGHT, VERIFY, GONE, END } step;
     bool reconciling, by_name; /**< For a reconcile; because somebody asked. */
     enum sighting_source source;
     int64_t began_ms, began_mono_ms;
@@ -64,7 +66,7 @@ struct store_listing {
     struct arena *known_strings;
     const char *known[PAGE_MAX];
     unsigned known_count, known_next;
-    bool known_end;
+    bool known_end, known_seen; /**< `known_seen`: something known of was listed. */
     char *known_after;
 
     /* what only the journal has */
@@ -114,12 +116,12 @@ static void begin(struct store_listing *listing)
     listing->suspect_count = listing->suspect_next = listing->gone_count = 0;
     arena_reset(listing->suspect_strings);
     listing->known_count = listing->known_next = 0;
-    listing->known_end = false;
+    listing->known_end = listing->known_seen = false;
     free(listing->after);
     free(listing->known_after);
     listing->after = str_dup("");
     listing->known_after = str_dup("");
-    listing->step = LIST;
+    listing->step = PLACE;
     listing_run(listing);
 }
 
@@ -164,6 +166,7 @@ struct store_listing *store_list_new(struct services *services, struct settle *s
     listing->settle = settle;
     listing->ended = ended;
     listing->arg = arg;
+    listing->place = raw_place_new(services);
     listing->timer = loop_timer_new(services->loop, on_timer, listing);
     listing->asked_ms = listing->due_ms = NEVER;
     listing->strings = arena_new();
@@ -191,6 +194,7 @@ void store_list_free(struct store_listing *listing)
     err_set(&err, RC_CANCELED, "the daemon stops");
     answer_reconcile(listing, &err);
     loop_timer_free(listing->timer);
+    raw_place_free(listing->place);
     arena_free(listing->strings);
     arena_free(listing->known_strings);
     arena_free(listing->suspect_strings);
@@ -386,6 +390,7 @@ static bool merge(struct store_listing *listing)
         if (order > 0) {
             suspect(listing, known);
         }
+        listing->known_seen |= order == 0;
         listing->known_next += order >= 0;
         listing->merged += order <= 0;
     }
@@ -522,6 +527,32 @@ static bool sight(struct store_listing *listing)
 }
 
 /* ---- what is gone ---- */
+
+static void on_place(const struct err *err, void *arg)
+{
+    struct store_listing *listing = arg;
+
+    if (err != NULL) {
+        fail(listing, err);
+        return;
+    }
+    listing->step = LIST;
+    listing_run(listing);
+}
+
+/** The listing came to its end: may what is missing be taken for deleted? */
+static void check_place(struct store_listing *listing)
+{
+    struct err err;
+    const enum raw_missing missing = listing->suspect_count == 0 ? RAW_MISSING_NONE
+                                     : listing->known_seen       ? RAW_MISSING_SOME
+                                                                 : RAW_MISSING_ALL;
+
+    if (listing->problem.rc == RC_OK &&
+        raw_place_check(listing->place, missing, listing->reconciling, &err) != RC_OK) {
+        note_problem(listing, &err);
+    }
+}
 
 struct verify_arg {
     struct store_listing *listing;
@@ -660,6 +691,10 @@ static void listing_run(struct store_listing *listing)
     case REST:
         return;
 
+    case PLACE: /* state.db, once: where it lay */
+        raw_place_load(listing->place, on_place, listing);
+        return;
+
     case LIST:
         store_list(listing->services->raw, "", listing->after, PAGE_MAX, on_page, listing);
         return;
@@ -686,7 +721,10 @@ static void listing_run(struct store_listing *listing)
         return;
 
     case VERIFY: /* on_verified() goes on when all are back */
-        listing->through = true;
+        if (!listing->through) {
+            listing->through = true;
+            check_place(listing);
+        }
         if (verify(listing)) {
             return;
         }

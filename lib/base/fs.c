@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,15 +64,19 @@ enum rc fs_read_file(const char *path, size_t max_bytes, char **ret_bytes, size_
 {
     SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
     scoped(free) char *bytes = NULL;
-    size_t len = 0, cap = 0;
+    size_t len = 0, cap = 0, wanted = 4096;
+    struct stat st;
     ssize_t got;
 
     if (fd < 0) {
         return err_errno(err, errno, "open '%s'", path);
     }
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && (uintmax_t)st.st_size < SIZE_MAX / 2) {
+        wanted = (size_t)st.st_size + 1; /* a guess; the byte more finds the end */
+    }
     do {
         if (len == cap) { /* One byte over the limit shows that the file is. */
-            cap = MIN_OF(cap < 4096 ? (size_t)4096 : cap * 2, max_bytes + 1);
+            cap = MIN_OF(cap == 0 ? wanted : cap * 2, max_bytes + 1);
             bytes = mem_resize(bytes, cap + 1, 1);
         }
         got = read(fd, bytes + len, cap - len);
@@ -173,4 +178,26 @@ char *fs_join(const char *dir, const char *name)
         name++;
     }
     return str_printf("%.*s/%s", (int)len, dir, name);
+}
+
+bool fs_lies_in(const char *dir, const char *above)
+{
+    scoped(free) char *path = realpath(dir, NULL);
+    struct stat wanted, here;
+
+    if (path == NULL || stat(above, &wanted) != 0) {
+        return false;
+    }
+    for (;;) {
+        if (stat(path, &here) == 0 && here.st_dev == wanted.st_dev &&
+            here.st_ino == wanted.st_ino) {
+            return true;
+        }
+        char *slash = strrchr(path, '/');
+
+        if (slash == NULL || path[1] == '\0') {
+            return false;
+        }
+        slash[slash == path] = '\0'; /* the first slash is a directory itself */
+    }
 }

@@ -124,20 +124,25 @@ static int make_dirs(int root, char *path)
         dir = file_path_open(root, path, O_PATH | O_DIRECTORY);
         if (dir < 0 && errno == ENOENT) {
             char *name = strrchr(path, '/');
-            int above = -1;
+            int above = -1, failed = 0;
 
             if (name != NULL) {
                 *name = '\0';
                 above = file_path_open(root, path, O_PATH | O_DIRECTORY);
                 *name = '/';
             }
-            if (name == NULL || above >= 0) {
-                mkdirat(above >= 0 ? above : root, name != NULL ? name + 1 : path, 0777);
+            if ((name == NULL || above >= 0) &&
+                mkdirat(above >= 0 ? above : root, name != NULL ? name + 1 : path, 0777) != 0 &&
+                errno != EEXIST) {
+                failed = errno;
             }
             if (above >= 0) {
                 close(above);
             }
             dir = file_path_open(root, path, O_PATH | O_DIRECTORY);
+            if (dir < 0 && failed != 0) {
+                errno = failed; /* says why; that it is not there is only what came of it */
+            }
         }
         if (dir < 0) {
             return -1;

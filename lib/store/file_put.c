@@ -68,7 +68,8 @@ enum rc file_put_open(struct file_put *put, int root, const char *key, struct er
         put->dir = file_path_parent(root, key, true, &put->name);
         if (put->dir >= 0) {
             put->fd = open_unnamed(put);
-            if (put->fd < 0 && errno != ENOSPC && errno != EDQUOT && errno != EACCES) {
+            if (put->fd < 0 && errno != ENOSPC && errno != EDQUOT && errno != EACCES &&
+                errno != EROFS) {
                 put->fd = open_named(put);
             }
         }

@@ -62,6 +62,11 @@ const char *store_bucket(const struct store *store)
     return store->uri->scheme == URI_S3 ? store->uri->bucket : store->uri->path;
 }
 
+const char *store_place(const struct store *store)
+{
+    return store->ops->place != NULL ? store->ops->place(store) : "";
+}
+
 void store_list(struct store *store, const char *prefix, const char *after, unsigned max,
                 store_list_fn *done, void *arg)
 {

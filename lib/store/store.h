@@ -70,6 +70,8 @@ struct store_ops {
     void (*find_open)(struct store *, const char *const *keys, unsigned count, bool *ret_open,
                       store_done_fn *, void *arg);
     void (*cancel)(struct store_op *);
+    /** NULL: there is nothing that could be exchanged behind the name. */
+    const char *(*place)(const struct store *);
     void (*free)(struct store *);
 };
 
@@ -88,6 +90,9 @@ void store_free(struct store *store);
 SCOPED_FN(struct store, store_free)
 /** The name that records and rows carry: the S3 bucket, or the absolute path of the root. */
 const char *store_bucket(const struct store *store);
+/** What lies behind the name: it differs when another directory, or file system, took the place of
+ * the root. As of the last listing or write; "" where that cannot be. */
+const char *store_place(const struct store *store);
 
 /** Up to `max` objects whose keys begin with `prefix` and sort after `after` ("" for the first).
  * Memory is bounded by the page, not by the store (a file store also holds the sorted names of the

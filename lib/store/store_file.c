@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 struct file_root {
     int fd;
     unsigned refs;
+    char place[48]; /**< store_place(). */
 };
 
 struct store_file {
@@ -51,6 +53,7 @@ struct store_op {
     void (*on_progress)(uint64_t bytes, void *arg);
     atomic_bool posted; /**< A progress call is on its way to the loop. */
     bool finished;
+    struct file_root *new_root; /**< The directory was replaced by another one. */
     union {
         struct {
             const char *after;
@@ -58,7 +61,6 @@ struct store_op {
             store_list_fn *done;
             struct file_list *cursor;
             struct file_list_page page;
-            struct file_root *new_root; /**< The directory was replaced by another one. */
         } list;
         struct {
             store_head_fn *done;
@@ -107,8 +109,13 @@ static struct file_root *root_open(const char *path)
     struct file_root *root = NULL;
 
     if (fd >= 0) {
+        struct stat st = {0};
+
+        fstat(fd, &st);
         root = mem_new(struct file_root);
         *root = (struct file_root){.fd = fd, .refs = 1};
+        snprintf(root->place, sizeof(root->place), "%llx:%llx", (unsigned long long)st.st_dev,
+                 (unsigned long long)st.st_ino);
     }
     return root;
 }
@@ -166,6 +173,10 @@ static int open_object(const struct store_op *op, int root, const char *key, int
 
 static void answer(struct store_op *op)
 {
+    if (op->new_root != NULL) {
+        root_unref(op->store->root);
+        op->store->root = TAKE(op->new_root);
+    }
     op->answer(op, op->rc == RC_OK ? NULL : &op->err);
     root_unref(op->root);
     free(op);
@@ -252,9 +263,9 @@ static void want_progress(struct store_op *op, void (*progress)(uint64_t bytes, 
     }
 }
 
-/* ---- list ---- */
+/* ---- the root ---- */
 
-/** The root may have been replaced (a restore, a mount): a new listing looks. */
+/** The root may have been replaced (a restore, a mount): a new listing looks, and every write. */
 static enum rc renew_root(struct store_op *op, struct err *err)
 {
     const char *path = op->store->base.uri->path;
@@ -266,13 +277,15 @@ static enum rc renew_root(struct store_op *op, struct err *err)
     if (fstat(op->root_fd, &had) == 0 && had.st_dev == now.st_dev && had.st_ino == now.st_ino) {
         return RC_OK;
     }
-    op->list.new_root = root_open(path);
-    if (op->list.new_root == NULL) {
+    op->new_root = root_open(path);
+    if (op->new_root == NULL) {
         return err_set(err, RC_IO, "store '%s': %s", path, strerror(errno));
     }
-    op->root_fd = op->list.new_root->fd;
+    op->root_fd = op->new_root->fd;
     return RC_OK;
 }
+
+/* ---- list ---- */
 
 static enum rc run_list(struct store_op *op, struct err *err)
 {
@@ -291,10 +304,6 @@ static void answer_list(struct store_op *op, const struct err *err)
     struct file_list_page *page = &op->list.page;
     struct store_file *store = op->store;
 
-    if (op->list.new_root != NULL) {
-        root_unref(store->root);
-        store->root = op->list.new_root;
-    }
     if (err == NULL && page->more) {
         file_list_free(store->list);
         store->list = TAKE(op->list.cursor);
@@ -456,6 +465,21 @@ static struct store_op *get(struct store *base, const char *key, const char *eta
 
 /* ---- put, copy ---- */
 
+/** A write that is refused whatever its key says nothing about the key: the same write will do when
+ * the store is mended. */
+static enum rc refused(enum rc rc, struct err *err)
+{
+    if (rc == RC_DENIED) {
+        err->rc = rc = RC_UNWRITABLE;
+    }
+    return rc;
+}
+
+static enum rc begin_writing(struct store_op *op, struct err *err)
+{
+    return renew_root(op, err) != RC_OK ? err->rc = RC_UNWRITABLE : RC_OK;
+}
+
 static enum rc open_put(struct store_op *op, struct file_put *put, const char *key, struct err *err)
 {
     *put = (struct file_put){.dir = -1, .fd = -1};
@@ -486,9 +510,12 @@ static enum rc put_one(struct store_op *op, const struct store_put *what, struct
 
 static enum rc run_put(struct store_op *op, struct err *err)
 {
+    if (begin_writing(op, err) != RC_OK) {
+        return err->rc;
+    }
     for (unsigned i = 0; i < op->put.count; i++) {
         if (put_one(op, &op->put.puts[i], err) != RC_OK) {
-            return err->rc;
+            return refused(err->rc, err);
         }
     }
     return RC_OK;
@@ -507,9 +534,12 @@ static void put(struct store *base, const struct store_put *puts, unsigned count
 /** The bytes of `from`, whose descriptor is taken over, as the object op->key. */
 static enum rc put_copy(struct store_op *op, int from, const char *from_name, struct err *err)
 {
-    struct file_put put;
-    enum rc rc = open_put(op, &put, op->key, err);
+    struct file_put put = {.dir = -1, .fd = -1};
+    enum rc rc = begin_writing(op, err);
 
+    if (rc == RC_OK) {
+        rc = refused(open_put(op, &put, op->key, err), err);
+    }
     if (rc == RC_OK) {
         rc = file_put_copy(&put, from, from_name, &op->progress, err);
     }
@@ -631,9 +661,12 @@ static enum rc run_remove(struct store_op *op, struct err *err)
 {
     const char *const *keys = op->keys.keys;
 
+    if (begin_writing(op, err) != RC_OK) {
+        return err->rc;
+    }
     for (unsigned i = 0; i < op->keys.count; i++) {
         if (remove_one(op, keys[i], err) != RC_OK) {
-            return err->rc;
+            return refused(err->rc, err);
         }
         if (i + 1 == op->keys.count || !siblings(keys[i], keys[i + 1])) {
             prune(op->root_fd, keys[i]);
@@ -715,6 +748,11 @@ static void cancel(struct store_op *op)
     }
 }
 
+static const char *place(const struct store *base)
+{
+    return ((const struct store_file *)base)->root->place;
+}
+
 static void file_free(struct store *base)
 {
     struct store_file *store = (struct store_file *)base;
@@ -739,6 +777,7 @@ enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bo
         .sync = sync_all,
         .find_open = find_open,
         .cancel = cancel,
+        .place = place,
         .free = file_free,
     };
     scoped(uri_free) struct uri *owned = uri;

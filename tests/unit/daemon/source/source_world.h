@@ -168,6 +168,36 @@ void intake_known(struct intake *intake, const char *bucket, const char *after, 
     loop_defer(intake->loop, on_known_answer, answer);
 }
 
+static char place_noted[64];
+
+struct place_answer {
+    intake_place_fn *done;
+    void *arg;
+};
+
+static inline void on_place_answer(void *arg)
+{
+    struct place_answer *answer = arg;
+
+    answer->done(place_noted, NULL, answer->arg);
+    free(answer);
+}
+
+void intake_place(struct intake *intake, const char *bucket, intake_place_fn *done, void *arg)
+{
+    struct place_answer *answer = mem_new(struct place_answer);
+
+    (void)bucket;
+    *answer = (struct place_answer){.done = done, .arg = arg};
+    loop_defer(intake->loop, on_place_answer, answer);
+}
+
+void intake_place_note(struct intake *intake, const char *bucket, const char *place)
+{
+    (void)intake, (void)bucket;
+    snprintf(place_noted, sizeof(place_noted), "%s", place);
+}
+
 /* ---- a world ---- */
 
 static char root[64];
@@ -322,6 +352,7 @@ static inline int setup(void **state)
     ops = *real_ops;
     services.raw->ops = &ops;
     intake_says = RC_OK;
+    place_noted[0] = '\0';
     batches = 0;
     first_sighted_ms = 0;
     stopped = false;

@@ -159,14 +159,14 @@ static void a_root_that_is_replaced_is_watched_again(void **state)
     (void)state;
     char aside[80];
 
-    make_aged("a", 100);
+    make_aged("a", 100), make_aged("both", 100);
     start_watching();
     snprintf(aside, sizeof(aside), "%s.aside", root);
     assert_int_equal(rename(root, aside), 0);
     UNTIL(!status().watching && status().error[0] != '\0');
     assert_true(is_live("a"));
     assert_int_equal(mkdir(root, 0777), 0);
-    make_aged("b", 100);
+    make_aged("b", 100), make_aged("both", 100);
     source_list(source);
     UNTIL(status().watching && is_live("b") && source_idle(source));
     assert_false(is_live("a")); /* another directory, and a whole one */

@@ -350,6 +350,76 @@ static void a_reconciliation_counts_what_was_missed(void **state)
     assert_true(metric_value(services.metrics, METRIC_RECONCILE_MISSING, METRIC_LABELS("")) == 1);
 }
 
+/** Another directory takes the place of the root. */
+static void exchange(const char *aside)
+{
+    assert_int_equal(rename(root, aside), 0);
+    assert_int_equal(mkdir(root, 0777), 0);
+}
+
+static void a_file_system_that_is_not_mounted_deletes_nothing(void **state)
+{
+    (void)state;
+    scoped(free) char *aside = str_printf("%s.aside", root);
+
+    make_aged("a", 100), make_aged("b", 100);
+    start_and_settle();
+    exchange(aside);
+    source_list(source);
+    UNTIL(status().error[0] != '\0');
+    assert_non_null(strstr(status().error, "not mounted"));
+    assert_int_equal(live_count(), 2);
+
+    make_aged("c", 100); /* what is put there meanwhile does not make it the right one */
+    source_list(source);
+    UNTIL(is_live("c"));
+    source_list(source);
+    UNTIL(!status().listing);
+    assert_int_equal(live_count(), 3);
+    assert_int_equal(place_noted[0], '?');
+
+    drop_file("c");
+    assert_int_equal(rmdir(root), 0);
+    assert_int_equal(rename(aside, root), 0);
+    list_again();
+    assert_string_equal(status().error, "");
+    assert_int_equal(live_count(), 2);
+    assert_true(is_live("a") && is_live("b"));
+}
+
+static void it_is_believed_when_an_operator_says_so(void **state)
+{
+    (void)state;
+    scoped(free) char *aside = str_printf("%s.aside", root);
+
+    make_aged("a", 100);
+    start_and_settle();
+    exchange(aside);
+    reconciled = -1;
+    source_reconcile(source, on_reconciled, NULL);
+    UNTIL(reconciled != -1);
+    assert_int_equal(reconciled, RC_OK);
+    assert_int_equal(live_count(), 0);
+    list_again();
+    assert_string_equal(status().error, "");
+    nftw(aside, drop, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void a_place_that_was_noted_by_an_earlier_daemon_counts(void **state)
+{
+    (void)state;
+    make_aged("a", 100);
+    start_and_settle();
+    drop_file("a");
+    source_stop(source, on_stopped, NULL);
+    UNTIL(stopped);
+    stopped = false;
+    snprintf(place_noted, sizeof(place_noted), "another");
+    start();
+    UNTIL(status().error[0] != '\0');
+    assert_true(is_live("a"));
+}
+
 static void one_reconciliation_at_a_time(void **state)
 {
     (void)state;
@@ -433,6 +503,9 @@ int main(void)
         CASE(what_vanishes_while_it_settles_is_forgotten),
         CASE(what_does_not_fit_settles_by_a_later_listing),
         CASE(a_reconciliation_counts_what_was_missed),
+        CASE(a_file_system_that_is_not_mounted_deletes_nothing),
+        CASE(it_is_believed_when_an_operator_says_so),
+        CASE(a_place_that_was_noted_by_an_earlier_daemon_counts),
         CASE(one_reconciliation_at_a_time),
         CASE(while_paused_nothing_is_sighted),
         CASE(stopping_ends_what_is_under_way),

@@ -165,6 +165,32 @@ static void joining_puts_one_slash_between(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_directory_lies_in_another_by_whatever_way(void **state)
+{
+    (void)state;
+    char top[] = "/tmp/test_fs_lies.XXXXXX";
+    struct err err;
+
+    assert_non_null(mkdtemp(top));
+    scoped(free) char *below = fs_join(top, "a/b");
+    scoped(free) char *link = fs_join(top, "link");
+    scoped(free) char *a = fs_join(top, "a");
+    scoped(free) char *through = fs_join(link, "b");
+    scoped(free) char *none = fs_join(top, "none");
+
+    assert_int_equal(fs_mkdirs(below, 0700, &err), RC_OK);
+    assert_int_equal(symlink(a, link), 0);
+    assert_true(fs_lies_in(below, top));
+    assert_true(fs_lies_in(below, "/"));
+    assert_true(fs_lies_in("/", "/"));
+    assert_true(fs_lies_in(a, link));
+    assert_true(fs_lies_in(through, a));
+    assert_false(fs_lies_in(a, below));
+    assert_false(fs_lies_in(none, top));
+    assert_false(fs_lies_in(top, none));
+    unlink(link), rmdir(below), rmdir(a), rmdir(top);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +203,7 @@ int main(void)
         TEST(a_full_disk_leaves_no_trace),
         TEST(a_target_that_is_a_directory_leaves_no_trace),
         TEST(joining_puts_one_slash_between),
+        TEST(a_directory_lies_in_another_by_whatever_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

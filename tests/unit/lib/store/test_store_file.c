@@ -466,9 +466,27 @@ static void a_removed_root_is_an_error_and_not_an_empty_store(void **state)
     assert_int_equal(rmdir(root), 0);
     assert_int_equal(head("k"), RC_IO);
     assert_int_equal(get("k", NULL, 0, 1, buffer), RC_IO);
-    assert_int_equal(put("k", "x"), RC_IO);
-    assert_int_equal(put("d/k", "x"), RC_IO);
-    assert_int_equal(remove_key("k"), RC_IO);
+    assert_int_equal(put("k", "x"), RC_UNWRITABLE);
+    assert_int_equal(put("d/k", "x"), RC_UNWRITABLE);
+    assert_int_equal(remove_key("k"), RC_UNWRITABLE);
+}
+
+static void a_write_goes_to_the_directory_that_has_the_name_now(void **state)
+{
+    (void)state;
+    scoped(free) char *aside = str_printf("%s/aside", dir);
+    scoped(free) char *before = str_dup(store_place(store));
+
+    assert_int_equal(put("k", "x"), RC_OK);
+    assert_string_equal(store_place(store), before);
+    assert_int_equal(rename(root, aside), 0);
+    assert_int_equal(mkdir(root, 0777), 0);
+    assert_int_equal(put("d/new", "x"), RC_OK);
+    assert_true(exists("root/d/new"));
+    assert_string_not_equal(store_place(store), before);
+    assert_int_equal(head("k"), RC_NOT_FOUND);
+    assert_int_equal(remove_key("d/new"), RC_OK);
+    assert_false(exists("root/d/new"));
 }
 
 static void a_file_is_put_and_its_progress_told(void **state)
@@ -671,10 +689,10 @@ static int look_without_permission(void)
         strstr(outcome.text, "'closed'") == NULL) {
         return 3;
     }
-    if (put("k", "x") != RC_DENIED || strstr(outcome.text, "'k'") == NULL) {
+    if (put("k", "x") != RC_UNWRITABLE || strstr(outcome.text, "'k'") == NULL) {
         return 4;
     }
-    if (remove_key("open") != RC_DENIED) {
+    if (remove_key("open") != RC_UNWRITABLE) {
         return 5;
     }
     /* A closed directory is a problem of the page, and does not hide the rest. */
@@ -760,6 +778,7 @@ int main(void)
         CASE(removing_a_directory_of_that_name_removes_nothing),
         CASE(hostile_names_are_listed_as_they_are),
         CASE(a_removed_root_is_an_error_and_not_an_empty_store),
+        CASE(a_write_goes_to_the_directory_that_has_the_name_now),
         CASE(a_file_is_put_and_its_progress_told),
         CASE(without_unnamed_files_a_put_is_whole_all_the_same),
         CASE(a_copy_goes_within_and_between_stores),
