@@ -23,25 +23,27 @@ const char event_frames_header[] =
     "id,img_type,frame,time_utc,minute_offset,file_name,file_index,size_y,size_x,valid,min,max,"
     "mean,std,p01,p10,p25,p50,p75,p90,p99,a16,a74,a133,a160,a181,a219,image\n";
 
-uint64_t event_render_bytes(const struct event_input *input)
+uint64_t event_render_bytes(const struct event_input *input, uint64_t events)
 {
     const uint64_t pixels = (uint64_t)input->height * input->width;
     const uint64_t all = pixels * input->frames;
-    uint64_t bytes = all * sample_bytes(input->sample) +
-                     plane_scratch_bytes(input->sample, pixels) + 512 * (uint64_t)input->frames;
+    const uint64_t thumb = MIN_OF(pixels, (uint64_t)SHEET_THUMB * SHEET_THUMB) + THUMB_LABEL;
+    const uint64_t sheet = thumb * input->frames;
+    uint64_t scratch =
+        all * sample_bytes(input->sample) + plane_scratch_bytes(input->sample, pixels);
+    uint64_t output = 512 * (uint64_t)input->frames; /* rows */
 
-    if (input->images == IMAGES_NONE) {
-        return bytes;
-    }
-    if (input->sample != SAMPLE_U8) {
-        bytes += all; /* indices, of every frame for the sheet */
+    if (input->images != IMAGES_NONE) {
+        scratch += ENCODER_BYTES + 3 * MAX_OF(sheet, pixels); /* canvas, scanlines, deflated */
+        output += sheet / 2;
+        if (input->sample != SAMPLE_U8) {
+            scratch += all; /* indices, of every frame for the sheet */
+        }
     }
     if (input->images == IMAGES_FRAMES) {
-        bytes += all / 2; /* indexed pictures of weather shrink to far less */
+        output += all / 2; /* indexed pictures of weather shrink to far less */
     }
-    const uint64_t thumb = MIN_OF(pixels, (uint64_t)SHEET_THUMB * SHEET_THUMB);
-
-    return bytes + ENCODER_BYTES + 4 * (uint64_t)input->frames * (thumb + THUMB_LABEL);
+    return scratch + output * events;
 }
 
 static enum rc reserve(uint8_t **block, size_t *cap, size_t bytes, struct err *err)

@@ -50,8 +50,9 @@ struct event_scratch {
     struct pngfile_encoder *encoder;
 };
 
-/** Bytes that event_render() will hold at its peak beside the pixels, by estimate. */
-uint64_t event_render_bytes(const struct event_input *input);
+/** Bytes that rendering `events` such events, one after another, will hold at its peak beside the
+ * pixels, by estimate. */
+uint64_t event_render_bytes(const struct event_input *input, uint64_t events);
 enum rc event_render(const struct event_input *input, struct event_scratch *scratch,
                      struct event_output *output, struct err *err);
 /** Forget the content, keep what memory is worth keeping. */

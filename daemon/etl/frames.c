@@ -144,6 +144,30 @@ static enum rc check_prefixes(const struct etl *etl, const struct frames *frames
     return RC_OK;
 }
 
+static struct event_input input_of(const struct etl *etl, const struct layout_dataset *dataset)
+{
+    struct event_input input = {
+        .height = (uint32_t)dataset->dims[1],
+        .width = (uint32_t)dataset->dims[2],
+        .frames = (uint32_t)dataset->dims[3],
+        .images = etl->conf->extract_images,
+    };
+    struct err ignored;
+
+    sample_of(&dataset->dtype, &input.sample, &ignored); /* check_row() has refused others */
+    return input;
+}
+
+/** Whether so many rows leave room for a second unit. */
+static bool fits(const struct etl *etl, const struct layout_dataset *dataset, uint64_t rows)
+{
+    const struct event_input input = input_of(etl, dataset);
+    const uint64_t copies = dataset->storage == LAYOUT_CHUNKED ? 3 : 1; /* fetched, scratch, rows */
+
+    return copies * rows * layout_row_bytes(dataset) + event_render_bytes(&input, rows) <=
+           etl->conf->extract_memory_bytes / 2;
+}
+
 /** How many rows from `index` on make one unit: they share a chunk, or lie side by side. */
 static size_t unit_rows(const struct etl *etl, size_t index, const struct layout_dataset *dataset)
 {
@@ -159,7 +183,7 @@ static size_t unit_rows(const struct etl *etl, size_t index, const struct layout
         const uint64_t before = (uint64_t)rows[to - 1].row->file_index;
         const bool together = depth > 1 ? at / depth == first / depth : at <= before + 1;
 
-        if (!together || at - first + 1 > most) {
+        if (!together || at - first + 1 > most || !fits(etl, dataset, at - first + 1)) {
             break;
         }
     }
@@ -173,16 +197,9 @@ static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
 
     for (size_t from = 0; from < etl->row_count;) {
         const struct layout_dataset *dataset = dataset_of(etl, etl->rows[from].row->img_type);
+        const struct event_input input = input_of(etl, dataset);
         const size_t rows = unit_rows(etl, from, dataset);
-        struct event_input input = {
-            .height = (uint32_t)dataset->dims[1],
-            .width = (uint32_t)dataset->dims[2],
-            .frames = (uint32_t)dataset->dims[3],
-            .images = etl->conf->extract_images,
-        };
-        struct err ignored;
 
-        sample_of(&dataset->dtype, &input.sample, &ignored); /* check_row() has refused others */
         items[count++] = (struct unit_item){
             .dataset = dataset,
             .first = (uint64_t)etl->rows[from].row->file_index,
@@ -191,7 +208,7 @@ static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
                      1,
             .from = from,
             .to = from + rows,
-            .render_bytes = event_render_bytes(&input) * rows,
+            .render_bytes = event_render_bytes(&input, rows),
         };
         from += rows;
     }

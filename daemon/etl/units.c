@@ -203,6 +203,16 @@ static enum rc unit_open(struct unit *unit, struct err *err)
                         item->count, &unit->slab, err);
 }
 
+/** What no budget will ever grant is no matter of waiting, unlike other lacks of memory. */
+static void fail_too_large(struct unit *unit, const struct err *why)
+{
+    struct err err;
+
+    err_set(&err, RC_UNSUPPORTED, "dataset '%.80s': one event of it %s; raise extract.memory",
+            unit->item->dataset->name, why->text);
+    unit_fail(unit, &err);
+}
+
 /** Take the next item, if there is one and all is well. */
 static void unit_next(struct unit *unit)
 {
@@ -224,8 +234,11 @@ static void unit_next(struct unit *unit)
         unit_fail(unit, &err);
         return;
     }
-    const uint64_t bytes = h5_slab_bytes(unit->slab) + unit->item->render_bytes;
+    uint64_t bytes;
 
+    if (__builtin_add_overflow(h5_slab_bytes(unit->slab), unit->item->render_bytes, &bytes)) {
+        bytes = UINT64_MAX;
+    }
     if (unit->ticket.state == BUDGET_GRANTED && unit->ticket.bytes >= bytes &&
         budget_waiting(budget) == 0) {
         loop_defer(units->etl->services->loop, unit_fetch, unit);
@@ -235,7 +248,7 @@ static void unit_next(struct unit *unit)
     event_output_done(&unit->output);
     budget_release(budget, &unit->ticket);
     if (budget_acquire(budget, &unit->ticket, bytes, on_granted, unit, &err) != RC_OK) {
-        unit_fail(unit, &err);
+        fail_too_large(unit, &err);
     }
 }
 

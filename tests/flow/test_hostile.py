@@ -155,6 +155,28 @@ def test_crafted_files_get_a_reason_each(daemon):
     assert "row" in jobs["short.h5"]["reason"] and "vil" in jobs["short.h5"]["reason"]
 
 
+@pytest.mark.parametrize("shape", [(2, 2**15, 2**15, 2**9), (3, 2**10, 2**10, 2**19)])
+def test_what_no_budget_can_hold_is_refused_at_once(daemon, shape):
+    path = daemon.raw / "claims.h5"
+    with h5py.File(path, "w", libver="latest") as f:  # 2^40 pixels and more, none of them written
+        space = h5py.h5s.create_simple(shape)
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((1, 2**14, 2**14, 2) if shape[1] > 2**14 else (1, 2**10, 2**10, 2**8))
+        h5py.h5d.create(f.id, b"vil", h5py.h5t.NATIVE_UINT8, space, plist)
+    daemon.sample.rows.append(
+        daemon.sample.row("vil", "S1", "claims.h5", 0, "2019-05-12 18:30:00")
+    )
+    daemon.sample.write_catalog()
+    daemon.start()
+    job = daemon.wait_state("claims.h5", "QUARANTINED")
+    assert "vil" in job["reason"], job
+    if shape[3] < 2**16:
+        assert "extract.memory" in job["reason"], job
+    story = daemon.get(f"/v1/jobs/{job['id']}")["jobs"][0]
+    moves = [move["to"] for move in story["transitions"]]
+    assert moves.count("EXTRACTING") == 1 and "BACKOFF" not in moves
+
+
 MANGLED = {
     "time": (lambda t: t.replace("2019-01-10 12:00:00", "1/10/2019 12:00"), "time_utc"),
     "proj": (lambda t: t.replace("+proj=laea", "#NAME?", 1), "proj"),
