@@ -94,4 +94,4 @@ def test_the_oldest_job_ages(running):
     assert running.metrics()['sevird_oldest_job_age_seconds{state="QUEUED"}'] >= 1
     assert running.get("/v1/status")["oldest"]["state"] == "QUEUED"
     running.post("/v1/resume")
-    running.wait_for(lambda status: status["jobs"]["DONE"] == 1)
+    running.wait_for(lambda status: status["jobs"]["DONE"] >= 1)  # the file may be, too
