@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -94,11 +95,30 @@ static void on_writer_answered(const struct err *err, void *arg)
     daemon->writer_failed = err != NULL;
 }
 
+/** After work, the heap keeps what it has freed but for its top: hand it back while nothing waits
+ * for us. */
+static void give_back_memory(struct daemon *daemon)
+{
+    uint64_t moves = 0;
+
+    for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {
+        moves += job_store_entered(daemon->services.jobs, s);
+    }
+    if (moves == daemon->moves_given_back || !job_queue_idle(daemon->services.queue)) {
+        return;
+    }
+    daemon->moves_given_back = moves;
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 static void on_pulse(void *arg)
 {
     struct daemon *daemon = arg;
     struct services *services = &daemon->services;
 
+    give_back_memory(daemon);
     if (daemon->phase == DAEMON_DRAINING && job_queue_idle(services->queue) &&
         !intake_busy(services->intake)) {
         daemon_set_phase(daemon, DAEMON_DRAINED);

@@ -36,6 +36,7 @@ struct daemon {
     bool writer_asked;       /**< A probe of the state writer is under way, */
     int64_t writer_asked_ms; /**< since then (monotonic). */
     bool writer_failed;
+    uint64_t moves_given_back; /**< Moves of jobs when free memory was last handed back. */
 };
 
 /** Take over as the configuration in force. */
