@@ -19,8 +19,8 @@ enum rc fs_read_file(const char *path, size_t max_bytes, char **ret_bytes, size_
 /** Appears whole by rename, after fsync of file and directory. */
 enum rc fs_write_file(const char *path, const void *bytes, size_t len, mode_t mode,
                       struct err *err);
-/** Whether `dir` is `above`, or lies somewhere below it, whatever links and mounts lead there. False
- * when either cannot be looked at. */
+/** Whether `dir` is `above`, or lies somewhere below it, whatever links and mounts lead there.
+ * False when either cannot be looked at. */
 bool fs_lies_in(const char *dir, const char *above);
 /** "dir/name" with exactly one slash between; the caller frees. */
 char *fs_join(const char *dir, const char *name);
