@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/base/scope.h"
+#include "lib/base/str.h"
 #include "lib/store/uri.h"
 
 #define RACE_TRIES 8 /**< openat2 answers EAGAIN when a rename moved the ground under it. */
@@ -234,6 +236,27 @@ enum rc file_path_fail(struct err *err, enum rc rc, const char *key, const char 
     char shown[URI_SHOWN];
 
     return err_set(err, rc, "'%s' %s", uri_show(key, shown), text);
+}
+
+void file_path_prune(int root, const char *key)
+{
+    scoped(free) char *path = str_dup(key);
+
+    for (char *slash = strrchr(path, '/'); slash != NULL; slash = strrchr(path, '/')) {
+        const char *name;
+        int above, failed;
+
+        *slash = '\0';
+        above = file_path_parent(root, path, false, &name);
+        if (above < 0) {
+            return;
+        }
+        failed = unlinkat(above, name, AT_REMOVEDIR);
+        close(above);
+        if (failed != 0 && errno != ENOENT) {
+            return;
+        }
+    }
 }
 
 void file_path_etag(const struct stat *st, char ret_etag[FILE_ETAG])

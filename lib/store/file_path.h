@@ -22,6 +22,8 @@ int file_path_open(int root, const char *path, int flags);
 /** The directory that holds `key`, opened O_PATH; `make`: with what is missing of it. `ret_name`
  * points into `key`. -1 and errno. */
 int file_path_parent(int root, const char *key, bool make, const char **ret_name);
+/** Remove the directories above `key` that are empty, up to the first that is not. */
+void file_path_prune(int root, const char *key);
 /** Whether a part of the key begins with '.': such names are ours or nobody's. */
 bool file_path_hidden(const char *key);
 /** The error for `error_number` while doing `what` ("read") to `key`. */

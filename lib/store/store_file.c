@@ -604,28 +604,6 @@ static void copy(struct store *base, const char *from_key, struct store *to, con
 
 /* ---- remove, sync ---- */
 
-/** Remove the directories above `key` that are empty, up to the first that is not. */
-static void prune(int root, const char *key)
-{
-    scoped(free) char *path = str_dup(key);
-
-    for (char *slash = strrchr(path, '/'); slash != NULL; slash = strrchr(path, '/')) {
-        const char *name;
-        int above, failed;
-
-        *slash = '\0';
-        above = file_path_parent(root, path, false, &name);
-        if (above < 0) {
-            return;
-        }
-        failed = unlinkat(above, name, AT_REMOVEDIR);
-        close(above);
-        if (failed != 0 && errno != ENOENT) {
-            return;
-        }
-    }
-}
-
 /** Whether both keys lie in one directory. */
 static bool siblings(const char *a, const char *b)
 {
@@ -669,7 +647,7 @@ static enum rc run_remove(struct store_op *op, struct err *err)
             return refused(err->rc, err);
         }
         if (i + 1 == op->keys.count || !siblings(keys[i], keys[i + 1])) {
-            prune(op->root_fd, keys[i]);
+            file_path_prune(op->root_fd, keys[i]);
         }
     }
     return RC_OK;
