@@ -17,7 +17,9 @@
 #include "lib/data/csv.h"
 
 #define PIECE ((size_t)4 << 20)
-/** A piece, and the clean rows of it: gzip shrinks tables about tenfold. */
+/** What is read at a time: as gzip it may become a thousand times as much. */
+#define SLICE ((size_t)4 << 10)
+/** A piece, and the clean rows of a part of it: a piece's worth and those of one more slice. */
 #define TABLE_MEMORY (PIECE + 12 * PIECE)
 
 struct table {
@@ -29,7 +31,8 @@ struct table {
     struct digest *digest;
     struct csv_reader *reader;
     char *piece;
-    size_t piece_len;
+    size_t piece_len, piece_at;
+    bool drained; /**< All of the object is read, and its last row written. */
     uint64_t offset;
     struct strbuf clean;
     enum catalog_type *types;
@@ -52,8 +55,8 @@ static void on_step_done(const struct err *err, void *arg)
     } else if (table->etl->stop_asked) {
         err_set(&table->err, RC_CANCELED, "extraction was stopped");
         table->step = FINISH;
-    } else if (table->step == APPEND && table->offset < table->etl->job->object.size) {
-        table->step = FETCH;
+    } else if (table->step == APPEND && !table->drained) {
+        table->step = table->piece_at < table->piece_len ? CLEANING : FETCH;
     } else {
         table->step++;
     }
@@ -128,17 +131,24 @@ static enum rc on_row(const struct csv_row *row, void *arg, struct err *err)
 static void run_clean(void *arg)
 {
     struct table *table = arg;
-    const bool last = table->offset == table->etl->job->object.size;
-
     strbuf_reset(&table->clean);
-    if (csv_reader_feed(table->reader, table->piece, table->piece_len, &table->err) != RC_OK) {
-        return;
+    while (table->piece_at < table->piece_len && table->clean.len < PIECE) {
+        const size_t len = MIN_OF(table->piece_len - table->piece_at, SLICE);
+
+        if (csv_reader_feed(table->reader, table->piece + table->piece_at, len, &table->err) !=
+            RC_OK) {
+            return;
+        }
+        table->piece_at += len;
     }
-    if (last && csv_reader_end(table->reader, &table->err) != RC_OK) {
-        return;
-    }
-    if (last && !table->header_seen) {
-        write_header(table);
+    if (table->piece_at == table->piece_len && table->offset == table->etl->job->object.size) {
+        if (csv_reader_end(table->reader, &table->err) != RC_OK) {
+            return;
+        }
+        if (!table->header_seen) {
+            write_header(table);
+        }
+        table->drained = true;
     }
     digest_add(table->digest, table->clean.data, table->clean.len);
     table->output.bytes += table->clean.len;
@@ -183,6 +193,7 @@ static void table_fetch(struct table *table)
 {
     const struct job_object *object = &table->etl->job->object;
 
+    table->piece_at = 0;
     table->piece_len = (size_t)MIN_OF(object->size - table->offset, PIECE);
     const uint64_t offset = table->offset;
 

@@ -126,7 +126,7 @@ static void publish_run(struct publish *publish)
         put_manifest(publish);
         return;
 
-    case SYNC: /* store */
+    case SYNC:                      /* store */
         free(TAKE(publish->draft)); /* of many outputs it is large */
         store_sync(services->processed, on_step_done, publish);
         return;
@@ -141,8 +141,8 @@ static void publish_run(struct publish *publish)
         return;
 
     case LOAD: /* store, catalog: rows */
-        rows_load_start(services, publish->job, publish->manifest, publish->source, on_step_done,
-                        publish);
+        rows_load_start(services, publish->job, publish->manifest, publish->source,
+                        &publish->stop_asked, on_step_done, publish);
         return;
 
     case END:

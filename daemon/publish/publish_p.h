@@ -16,7 +16,7 @@ void registration_start(struct services *services, const struct job *job,
                         const struct job_manifest *manifest, int64_t *ret_source,
                         store_done_fn *done, void *arg);
 
-/** Load the rows of its CSV outputs into SQL. */
+/** Load the rows of its CSV outputs into SQL; RC_CANCELED soon after `*stop_asked` became true. */
 void rows_load_start(struct services *services, const struct job *job,
-                     const struct job_manifest *manifest, int64_t source, store_done_fn *done,
-                     void *arg);
+                     const struct job_manifest *manifest, int64_t source, const bool *stop_asked,
+                     store_done_fn *done, void *arg);

@@ -17,6 +17,7 @@ struct rows_load {
     const struct job *job;
     const struct job_manifest *manifest;
     int64_t source;
+    const bool *stop_asked;
     store_done_fn *done;
     void *arg;
 
@@ -92,6 +93,12 @@ static void on_loaded(const struct err *err, void *arg)
 {
     struct rows_load *load = arg;
 
+    struct err stopped;
+
+    if (err == NULL && *load->stop_asked) {
+        err_set(&stopped, RC_CANCELED, "publishing was stopped");
+        err = &stopped;
+    }
     if (err != NULL) {
         load_end(load, err);
         return;
@@ -176,8 +183,8 @@ static void load_nothing(void *arg)
 }
 
 void rows_load_start(struct services *services, const struct job *job,
-                     const struct job_manifest *manifest, int64_t source, store_done_fn *done,
-                     void *arg)
+                     const struct job_manifest *manifest, int64_t source, const bool *stop_asked,
+                     store_done_fn *done, void *arg)
 {
     struct rows_load *load = mem_new(struct rows_load);
     struct err err;
@@ -187,6 +194,7 @@ void rows_load_start(struct services *services, const struct job *job,
         .job = job,
         .manifest = manifest,
         .source = source,
+        .stop_asked = stop_asked,
         .done = done,
         .arg = arg,
     };

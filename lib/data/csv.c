@@ -32,7 +32,7 @@ struct csv_reader {
     size_t head_len;
     z_stream stream;
     bool stream_open, member_done;
-    uint64_t inflated;
+    uint64_t packed, inflated; /**< Bytes before and after. */
 
     struct strbuf sample;
 
@@ -345,9 +345,12 @@ static enum rc inflate_text(struct csv_reader *reader, const uint8_t *bytes, siz
         reader->member_done = z == Z_STREAM_END;
         size_t made = INFLATE_STEP - stream->avail_out;
         reader->inflated += made;
-        if (reader->inflated > CSV_INFLATED_MAX) {
-            return err_set(err, RC_LIMIT, "the gzip data inflates to more than %llu bytes",
-                           CSV_INFLATED_MAX);
+        if (reader->inflated > CSV_INFLATED_MAX &&
+            reader->inflated / CSV_INFLATED_RATIO > reader->packed + len) {
+            return err_set(
+                err, RC_INVALID,
+                "the gzip data inflates to more than %d times its size: that is no table",
+                CSV_INFLATED_RATIO);
         }
         enum rc rc = take_text(reader, out, made, err);
         if (rc != RC_OK) {
@@ -355,6 +358,7 @@ static enum rc inflate_text(struct csv_reader *reader, const uint8_t *bytes, siz
         }
         more = stream->avail_in > 0 || (stream->avail_out == 0 && !reader->member_done);
     }
+    reader->packed += len;
     return RC_OK;
 }
 

@@ -17,7 +17,10 @@
 
 #define CSV_ROW_MAX (4u << 20)
 #define CSV_COLUMNS_MAX 4096
-#define CSV_INFLATED_MAX (64ull << 30) /**< A gzip bomb ends here, with RC_LIMIT. */
+/** gzip data that inflates to more than this, and to more than so many times its own size, is taken
+ * for a bomb (RC_INVALID). Tables shrink to a tenth or so; deflate can do a thousandth. */
+#define CSV_INFLATED_MAX (64ull << 20)
+#define CSV_INFLATED_RATIO 250
 
 struct csv_row {
     uint64_t line; /**< Where the row began; the first line is 1. */

@@ -174,6 +174,49 @@ static void gzip_is_inflated_member_after_member(void **state)
     expect_bytes(packed, len + 3, "1:a|b;2:1|2;3:3|4;4:5|6;");
 }
 
+static enum rc count_row(const struct csv_row *row, void *arg, struct err *err)
+{
+    (void)row, (void)err;
+    ++*(uint64_t *)arg;
+    return RC_OK;
+}
+
+/** Members of `row` repeated, `count` of them; how reading them ends. */
+static enum rc read_repeated(const char *row, size_t times, unsigned count, struct err *err)
+{
+    scoped(strbuf_done) struct strbuf text = {0};
+    scoped(free) uint8_t *packed = mem_zeroed(1 << 20);
+    uint64_t rows = 0;
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < times; i++) {
+        strbuf_puts(&text, row);
+    }
+    const char *const texts[] = {strbuf_text(&text), NULL};
+    const size_t len = gzip(texts, packed, 1 << 20);
+    struct csv_reader *reader = csv_reader_new("x.csv", count_row, &rows);
+
+    for (unsigned i = 0; i < count && rc == RC_OK; i++) {
+        rc = csv_reader_feed(reader, packed, len, err);
+    }
+    csv_reader_free(reader);
+    return rc;
+}
+
+static void a_gzip_bomb_is_refused_and_a_table_that_packs_well_is_not(void **state)
+{
+    (void)state;
+    struct err err;
+    char row[4096];
+
+    memset(row, 'x', sizeof(row) - 2);
+    row[sizeof(row) - 2] = '\n', row[sizeof(row) - 1] = '\0';
+    assert_int_equal(read_repeated(row, 256, 100, &err), RC_INVALID);
+    assert_string_equal(err.text, "'x.csv': the gzip data inflates to more than 250 times its size:"
+                                  " that is no table");
+    assert_int_equal(read_repeated(row, 2, 9000, &err), RC_OK); /* 70 MiB, 160 times as much */
+}
+
 static void damaged_gzip_is_corrupt(void **state)
 {
     static const char *const texts[] = {"a,b\n1,2\n", NULL};
@@ -287,6 +330,7 @@ int main(void)
         cmocka_unit_test(utf_16_is_refused_in_words_that_help),
         cmocka_unit_test(a_nul_byte_is_named_with_its_line),
         cmocka_unit_test(gzip_is_inflated_member_after_member),
+        cmocka_unit_test(a_gzip_bomb_is_refused_and_a_table_that_packs_well_is_not),
         cmocka_unit_test(damaged_gzip_is_corrupt),
         cmocka_unit_test(a_row_without_end_is_refused_before_memory_is),
         cmocka_unit_test(more_columns_than_the_bound_are_refused),
