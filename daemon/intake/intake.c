@@ -39,28 +39,6 @@ struct intake {
 
 static void batch_start(struct batch *batch);
 
-const char *sighting_source_name(enum sighting_source source)
-{
-    static const char *const names[] = {
-#define X(name, text) [SIGHTING_##name] = text,
-        SIGHTING_SOURCE_MAP(X)
-#undef X
-    };
-
-    return names[source];
-}
-
-const char *sighting_outcome_name(enum sighting_outcome outcome)
-{
-    static const char *const names[] = {
-#define X(name, text) [OUTCOME_##name] = text,
-        SIGHTING_OUTCOME_MAP(X)
-#undef X
-    };
-
-    return names[outcome];
-}
-
 /* ---- on the read lane */
 
 /** Whether what is known settles it without a write. A batch with deletions is the writer's as a
@@ -333,7 +311,7 @@ void intake_free(struct intake *intake)
 struct known_keys {
     struct arena *arena;
     const char *bucket, *after;
-    const char **keys;
+    struct intake_known *known;
     unsigned count, max;
     intake_known_fn *done;
     void *arg;
@@ -342,14 +320,14 @@ struct known_keys {
 static enum rc known_read(struct db *db, void *arg, struct err *err)
 {
     struct known_keys *known = arg;
-    struct db_stmt *q = db_prepare(
-        db,
-        "SELECT key FROM (SELECT key FROM objects WHERE bucket = ?1 AND key > ?2 AND live = 1"
-        "                 ORDER BY key LIMIT ?3)"
-        " UNION SELECT key FROM (SELECT key FROM refused WHERE bucket = ?1 AND key > ?2"
-        "                        ORDER BY key LIMIT ?3)"
-        " ORDER BY key LIMIT ?3",
-        err);
+    struct db_stmt *q =
+        db_prepare(db,
+                   "SELECT key, version, etag FROM (SELECT key, version, etag FROM objects"
+                   "   WHERE bucket = ?1 AND key > ?2 AND live = 1 ORDER BY key LIMIT ?3)"
+                   " UNION ALL SELECT key, '', '' FROM (SELECT key FROM refused"
+                   "   WHERE bucket = ?1 AND key > ?2 ORDER BY key LIMIT ?3)"
+                   " ORDER BY key LIMIT ?3",
+                   err);
 
     if (q == NULL) {
         return err->rc;
@@ -358,7 +336,11 @@ static enum rc known_read(struct db *db, void *arg, struct err *err)
     db_bind_text(q, 2, known->after);
     db_bind_int(q, 3, known->max);
     while (known->count < known->max && db_step(q, err)) {
-        known->keys[known->count++] = arena_dup(known->arena, db_text(q, 0));
+        known->known[known->count++] = (struct intake_known){
+            .key = arena_dup(known->arena, db_text(q, 0)),
+            .version = arena_dup(known->arena, db_text(q, 1)),
+            .etag = arena_dup(known->arena, db_text(q, 2)),
+        };
     }
     if (known->count < known->max && db_failed(q)) {
         return err->rc;
@@ -371,7 +353,7 @@ static void known_done(const struct err *err, void *arg)
 {
     struct known_keys *known = arg;
 
-    known->done(err == NULL ? known->keys : NULL, err == NULL ? known->count : 0, err, known->arg);
+    known->done(err == NULL ? known->known : NULL, err == NULL ? known->count : 0, err, known->arg);
     arena_free(known->arena);
     free(known);
 }
@@ -388,7 +370,7 @@ void intake_known(struct intake *intake, const char *bucket, const char *after, 
                                  .max = max,
                                  .done = done,
                                  .arg = arg};
-    known->keys = arena_alloc(arena, (max + 1) * sizeof(known->keys[0]));
+    known->known = arena_alloc(arena, (max + 1) * sizeof(known->known[0]));
     job_store_read(intake->services->jobs, known_read, known_done, known);
 }
 

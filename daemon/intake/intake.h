@@ -70,13 +70,20 @@ void intake_sight(struct intake *intake, const struct sighting *sightings, unsig
 /** Batches are decided one after another, in the order of asking. `intake_busy`: one is under way.
  */
 bool intake_busy(const struct intake *intake);
+/** What is on record of a key, as far as a listing needs it. */
+struct intake_known {
+    const char *key;
+    const char *version, *etag; /**< "" of a key that was refused. */
+};
 /** Keys of `bucket` after `after` whose object is live (its last sighting was not a deletion) or
- * that were refused, in byte order: for a listing to notice what is gone. Runs on the read lane.
- * `keys` is borrowed. */
-typedef void intake_known_fn(const char *const *keys, unsigned count, const struct err *err,
-                             void *arg);
+ * that were refused, in byte order: for a listing to notice what is gone, and to pass by what has
+ * not changed. Runs on the read lane. `known` is borrowed. */
+typedef void intake_known_fn(const struct intake_known *known, unsigned count,
+                             const struct err *err, void *arg);
 void intake_known(struct intake *intake, const char *bucket, const char *after, unsigned max,
                   intake_known_fn *done, void *arg);
+/** Pure: whether a sighting of the object in this version would be OUTCOME_KNOWN. */
+bool intake_is_known(const struct intake_known *known, const char *version, const char *etag);
 /** Which place (store_place()) the objects of `bucket` were last seen in: "" when that was never
  * noted. `place` is borrowed. */
 typedef void intake_place_fn(const char *place, const struct err *err, void *arg);

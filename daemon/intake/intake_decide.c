@@ -11,6 +11,28 @@
 
 #include "daemon/intake/intake_p.h"
 
+const char *sighting_source_name(enum sighting_source source)
+{
+    static const char *const names[] = {
+#define X(name, text) [SIGHTING_##name] = text,
+        SIGHTING_SOURCE_MAP(X)
+#undef X
+    };
+
+    return names[source];
+}
+
+const char *sighting_outcome_name(enum sighting_outcome outcome)
+{
+    static const char *const names[] = {
+#define X(name, text) [OUTCOME_##name] = text,
+        SIGHTING_OUTCOME_MAP(X)
+#undef X
+    };
+
+    return names[outcome];
+}
+
 int intake_compare_sequencers(const char *a, const char *b)
 {
     for (; *a != '\0' || *b != '\0'; a += *a != '\0', b += *b != '\0') {
@@ -39,12 +61,18 @@ static bool looked(enum sighting_source source)
     return source != SIGHTING_SQS;
 }
 
-static bool same_version(const struct known *known, const struct sighting *sighting)
+static bool same_version(const char *version, const char *etag, const char *other_version,
+                         const char *other_etag)
 {
-    if (known->version[0] != '\0' && sighting->version[0] != '\0') {
-        return strcmp(known->version, sighting->version) == 0;
+    if (version[0] != '\0' && other_version[0] != '\0') {
+        return strcmp(version, other_version) == 0;
     }
-    return strcmp(known->etag, sighting->etag) == 0;
+    return strcmp(etag, other_etag) == 0;
+}
+
+bool intake_is_known(const struct intake_known *known, const char *version, const char *etag)
+{
+    return known->etag[0] != '\0' && same_version(known->version, known->etag, version, etag);
 }
 
 static bool both_sequenced(const struct known *known, const struct sighting *sighting)
@@ -76,7 +104,8 @@ enum verdict intake_decide(const struct known *known, const struct sighting *sig
     if (known->id == 0) {
         return SAYS_NEW;
     }
-    if (known->live && same_version(known, sighting)) {
+    if (known->live &&
+        same_version(known->version, known->etag, sighting->version, sighting->etag)) {
         return SAYS_NOTHING;
     }
     if (both_sequenced(known, sighting)) {

@@ -57,6 +57,7 @@ struct store_listing {
     struct arena *strings;
     struct store_object objects[PAGE_MAX];
     unsigned count, merged;                /**< `merged`: objects the merge has passed. */
+    bool unchanged[PAGE_MAX];              /**< The journal has this very version. */
     unsigned taken[PAGE_MAX], taken_count; /**< Indexes of the objects that are old enough. */
     const char *keys[PAGE_MAX];
     bool open[PAGE_MAX];
@@ -64,7 +65,7 @@ struct store_listing {
 
     /* the journal's side */
     struct arena *known_strings;
-    const char *known[PAGE_MAX];
+    struct intake_known known[PAGE_MAX];
     unsigned known_count, known_next;
     bool known_end, known_seen; /**< `known_seen`: something known of was listed. */
     char *known_after;
@@ -325,6 +326,7 @@ static void on_page(const struct store_object *objects, unsigned count, bool mor
         listing->objects[i].key = arena_dup(listing->strings, objects[i].key);
         listing->objects[i].etag = arena_dup(listing->strings, objects[i].etag);
         listing->objects[i].version = arena_dup(listing->strings, objects[i].version);
+        listing->unchanged[i] = false;
     }
     listing->count = count;
     listing->merged = 0;
@@ -338,7 +340,8 @@ static void on_page(const struct store_object *objects, unsigned count, bool mor
     listing_run(listing);
 }
 
-static void on_known(const char *const *keys, unsigned count, const struct err *err, void *arg)
+static void on_known(const struct intake_known *known, unsigned count, const struct err *err,
+                     void *arg)
 {
     struct store_listing *listing = arg;
 
@@ -348,14 +351,18 @@ static void on_known(const char *const *keys, unsigned count, const struct err *
     }
     arena_reset(listing->known_strings);
     for (unsigned i = 0; i < count; i++) {
-        listing->known[i] = arena_dup(listing->known_strings, keys[i]);
+        listing->known[i] = (struct intake_known){
+            .key = arena_dup(listing->known_strings, known[i].key),
+            .version = arena_dup(listing->known_strings, known[i].version),
+            .etag = arena_dup(listing->known_strings, known[i].etag),
+        };
     }
     listing->known_count = count;
     listing->known_next = 0;
     listing->known_end = count == 0;
     if (count > 0) {
         free(listing->known_after);
-        listing->known_after = str_dup(keys[count - 1]);
+        listing->known_after = str_dup(known[count - 1].key);
     }
     listing_run(listing);
 }
@@ -382,13 +389,15 @@ static bool merge(struct store_listing *listing)
         if (listing->known_next == listing->known_count) {
             return listing->known_end;
         }
-        const char *known = listing->known[listing->known_next];
-        int order = listing->merged == listing->count
-                        ? 1
-                        : strcmp(listing->objects[listing->merged].key, known);
+        const struct intake_known *known = &listing->known[listing->known_next];
+        const struct store_object *object = &listing->objects[listing->merged];
+        int order = listing->merged == listing->count ? 1 : strcmp(object->key, known->key);
 
         if (order > 0) {
-            suspect(listing, known);
+            suspect(listing, known->key);
+        } else if (order == 0) {
+            listing->unchanged[listing->merged] =
+                intake_is_known(known, object->version, object->etag);
         }
         listing->known_seen |= order == 0;
         listing->known_next += order >= 0;
@@ -397,11 +406,24 @@ static bool merge(struct store_listing *listing)
     return true;
 }
 
-/** Choose what is old enough, and of that what somebody may still be writing; the rest settles. */
+/** As if the intake had said so, which would ask the journal again for every key of a million. */
+static void pass_unchanged(struct store_listing *listing, unsigned count)
+{
+    listing->counts.known += count;
+    if (count > 0) {
+        metric_add(listing->services->metrics, METRIC_SIGHTINGS,
+                   METRIC_LABELS(sighting_source_name(listing->source),
+                                 sighting_outcome_name(OUTCOME_KNOWN)),
+                   count);
+    }
+}
+
+/** Choose what is new and old enough, and of that what somebody may still be writing; the rest
+ * settles. */
 static unsigned choose(struct store_listing *listing)
 {
     int64_t settle_ms = listing->services->conf->sources_settle_ms, now_ms = now_wall_ms();
-    unsigned asked = 0;
+    unsigned asked = 0, unchanged = 0;
 
     listing->taken_count = 0;
     for (unsigned i = 0; i < listing->count; i++) {
@@ -409,6 +431,10 @@ static unsigned choose(struct store_listing *listing)
         int64_t wait_ms = settle_wait_ms(object->modified_ms, settle_ms, now_ms);
         bool waits = settle_has(listing->settle, object->key);
 
+        if (!waits && listing->unchanged[i]) {
+            unchanged++;
+            continue;
+        }
         if (!waits && wait_ms > 0) {
             waits = true;
             listing->left_over |= !settle_add(listing->settle, object, wait_ms, SIGHTING_LIST);
@@ -421,6 +447,7 @@ static unsigned choose(struct store_listing *listing)
         asked += listing->open[listing->taken_count];
         listing->taken[listing->taken_count++] = i;
     }
+    pass_unchanged(listing, unchanged);
     return asked;
 }
 

@@ -395,13 +395,14 @@ static void a_second_listing_of_many_known_keys_is_quick(void **state)
 static char known[8][32];
 static unsigned known_count;
 
-static void on_known(const char *const *keys, unsigned count, const struct err *err, void *arg)
+static void on_known(const struct intake_known *found, unsigned count, const struct err *err,
+                     void *arg)
 {
     (void)arg;
     assert_null(err);
     known_count = count;
     for (unsigned i = 0; i < count; i++) {
-        snprintf(known[i], sizeof(known[i]), "%s", keys[i]);
+        snprintf(known[i], sizeof(known[i]), "%s=%s", found[i].key, found[i].etag);
     }
     batch_done = true;
 }
@@ -418,8 +419,23 @@ static void known_keys_are_those_that_are_there_in_byte_order(void **state)
     intake_known(services.intake, "/raw", "a", 8, on_known, NULL);
     run_until(&batch_done);
     assert_int_equal(known_count, 2);
-    assert_string_equal(known[0], "b");
-    assert_string_equal(known[1], "bad//key");
+    assert_string_equal(known[0], "b=e");
+    assert_string_equal(known[1], "bad//key=");
+}
+
+static void what_a_listing_may_pass_by(void **state)
+{
+    (void)state;
+    const struct intake_known plain = {.key = "k", .version = "", .etag = "e"},
+                              versioned = {.key = "k", .version = "v", .etag = "e"},
+                              refused = {.key = "k", .version = "", .etag = ""};
+
+    assert_true(intake_is_known(&plain, "", "e"));
+    assert_false(intake_is_known(&plain, "", "f"));
+    assert_true(intake_is_known(&plain, "v", "e"));
+    assert_true(intake_is_known(&versioned, "v", "f"));
+    assert_false(intake_is_known(&versioned, "w", "e"));
+    assert_false(intake_is_known(&refused, "", ""));
 }
 
 int main(void)
@@ -452,6 +468,7 @@ int main(void)
         T(an_empty_batch_is_done_too),
         T(a_second_listing_of_many_known_keys_is_quick),
         T(known_keys_are_those_that_are_there_in_byte_order),
+        T(what_a_listing_may_pass_by),
 #undef T
     };
     return cmocka_run_group_tests_name("intake", tests, NULL, NULL);

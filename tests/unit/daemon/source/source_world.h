@@ -138,7 +138,7 @@ void intake_sight(struct intake *intake, const struct sighting *sightings, unsig
 }
 
 struct known_answer {
-    const char *keys[1000];
+    struct intake_known known[1000];
     unsigned count;
     intake_known_fn *done;
     void *arg;
@@ -148,7 +148,7 @@ static inline void on_known_answer(void *arg)
 {
     struct known_answer *answer = arg;
 
-    answer->done(answer->keys, answer->count, NULL, answer->arg);
+    answer->done(answer->known, answer->count, NULL, answer->arg);
     free(answer);
 }
 
@@ -163,7 +163,8 @@ void intake_known(struct intake *intake, const char *bucket, const char *after, 
     /* Small pages, so that the merge has to ask often. */
     for (unsigned i = 0; i < known_count && answer->count < MIN_OF(max, 3u); i++) {
         if (known[i].live && strcmp(known[i].key, after) > 0) {
-            answer->keys[answer->count++] = known[i].key;
+            answer->known[answer->count++] =
+                (struct intake_known){.key = known[i].key, .version = "", .etag = known[i].etag};
         }
     }
     loop_defer(intake->loop, on_known_answer, answer);
