@@ -152,6 +152,9 @@ static void on_put(const struct err *err, void *arg)
     struct month_files *files = arg;
     uint64_t bytes = 0;
 
+    for (size_t f = 0; f < files->file_count; f++) {
+        strbuf_done(&files->files[f].bytes); /* large, and the manifest is to come */
+    }
     for (size_t f = 0; err == NULL && f < files->file_count; f++) {
         etl_add_output(files->etl, &files->files[f].output);
         bytes += files->files[f].output.bytes;
