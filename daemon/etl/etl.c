@@ -24,7 +24,7 @@ static bool is_final(const struct etl *etl)
 {
     const enum rc rc = etl->err.rc;
 
-    if (rc == RC_CANCELED || rc == RC_NO_SPACE || rc == RC_UNWRITABLE) {
+    if (rc == RC_CANCELED || rc == RC_NO_SPACE || rc == RC_HOST) {
         return false;
     }
     return rc_retry_class(rc) == RETRY_NEVER || etl->job->failures + 1 >= etl->conf->retry_attempts;

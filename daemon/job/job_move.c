@@ -144,8 +144,8 @@ static unsigned failures_after(const struct job *job, enum job_event event, enum
 {
     switch (event) {
     case JOB_EV_DEFERRED:
-        /* A full or read-only disk says nothing about the job: it must not use up its attempts. */
-        return rc == RC_NO_SPACE || rc == RC_UNWRITABLE ? job->failures : job->failures + 1;
+        /* A full disk says nothing about the job: it must not use up its attempts. */
+        return rc == RC_NO_SPACE || rc == RC_HOST ? job->failures : job->failures + 1;
     case JOB_EV_REJECTED:
         return job->failures + 1;
     case JOB_EV_STARTED:

@@ -47,9 +47,9 @@ void queue_entry_settle(struct entry *entry)
 
 /* ---- how it ended */
 
-/** A full disk, or one that takes no writes, must not quarantine the backlog: the job waits the
+/** A full disk, or an installation at fault, must not quarantine the backlog: the job waits the
  * longest time, without limit, and we say so (decision 0004). */
-static void wait_for_disk(struct entry *entry)
+static void wait_for_host(struct entry *entry)
 {
     struct job_queue *queue = entry->queue;
     const int64_t cap_ms = queue->services->conf->retry_cap_ms;
@@ -59,10 +59,10 @@ static void wait_for_disk(struct entry *entry)
     if (queue->told_full_ms == 0 || now_ms - queue->told_full_ms >= FULL_COMPLAINT_MS) {
         queue->told_full_ms = now_ms;
         log_error(LOG_JOB,
-                  "%s: job=%" PRIu64 " waits %" PRId64 " ms and is tried again until there is; see "
-                  "to the processed store and the state directory: %s",
-                  entry->note.rc == RC_NO_SPACE ? "no space left" : "no place to write to",
-                  entry->id, cap_ms, entry->note.reason != NULL ? entry->note.reason : "");
+                  "%s: job=%" PRIu64 " waits %" PRId64 " ms and is tried again until that is "
+                  "mended: %s",
+                  rc_text(entry->note.rc), entry->id, cap_ms,
+                  entry->note.reason != NULL ? entry->note.reason : "");
     }
 }
 
@@ -72,8 +72,8 @@ static void decide_retry(struct entry *entry)
     const struct conf *conf = entry->queue->services->conf;
     const unsigned failures = entry->job->failures + 1;
 
-    if (entry->note.rc == RC_NO_SPACE || entry->note.rc == RC_UNWRITABLE) {
-        wait_for_disk(entry);
+    if (entry->note.rc == RC_NO_SPACE || entry->note.rc == RC_HOST) {
+        wait_for_host(entry);
         return;
     }
     if (failures >= conf->retry_attempts) {

@@ -58,6 +58,10 @@ static enum rc from_errno(int error_number)
     case ENAMETOOLONG:
     case EINVAL:
         return RC_INVALID;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return RC_HOST;
     case ETIMEDOUT:
         return RC_TIMEOUT;
     default:

@@ -19,7 +19,7 @@
     X(LIMIT,       RETRY_BACKOFF, "local budget exhausted")                  \
     X(IO,          RETRY_BACKOFF, "local input or output failed")            \
     X(NO_SPACE,    RETRY_BACKOFF, "no space left")                           \
-    X(UNWRITABLE,  RETRY_BACKOFF, "our own store takes no writes")           \
+    X(HOST,        RETRY_BACKOFF, "this host is at fault, not the input")    \
     X(CHANGED,     RETRY_BACKOFF, "object changed while it was being read")  \
     X(CONFLICT,    RETRY_BACKOFF, "somebody else was first")                 \
     X(DENIED,      RETRY_NEVER,   "permission refused")                      \

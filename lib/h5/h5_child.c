@@ -135,7 +135,7 @@ enum rc h5_child_start(struct h5_child *child, struct loop *loop, const char *pr
     child->socket.data = child->errors.data = child->process.data = child;
     result = spawn(child, loop, program);
     if (result != 0) {
-        return err_set(err, RC_IO, "start '%s': %s; is sevird installed whole", program,
+        return err_set(err, RC_HOST, "start '%s': %s; is sevird installed whole", program,
                        uv_strerror(result));
     }
     child->running = true;
@@ -196,6 +196,10 @@ static enum rc explain_signal(int signal, struct err *err)
     case SIGXCPU:
         /* Not a matter of a slow store or a busy machine: it would do so again. */
         return err_set(err, RC_CRASHED, "helper used up its processor time (SIGXCPU)");
+    case SIGKILL:
+    case SIGTERM:
+        /* No fault of its own ends so; the kernel that is out of memory does that, or somebody. */
+        return err_set(err, RC_IO, "helper killed from outside (SIG%s); is memory short", name);
     default:
         return err_set(err, RC_CRASHED, "helper killed by signal %d (SIG%s)", signal,
                        name != NULL ? name : "?");
@@ -209,7 +213,7 @@ enum rc h5_child_explain(const struct h5_child *child, struct err *err)
     if (child->exit_signal != 0) {
         rc = explain_signal(child->exit_signal, err);
     } else if (child->exit_status == 127) {
-        rc = err_set(err, RC_IO, "helper could not start"); /* the dynamic loader's complaint */
+        rc = err_set(err, RC_HOST, "helper could not start"); /* the dynamic loader's complaint */
     } else {
         rc = err_set(err, RC_CRASHED, "helper ended with status %d and without an answer",
                      (int)child->exit_status);

@@ -211,7 +211,7 @@ static enum rc rc_of(int error_number, const char **ret_text)
     case ENFILE:
     case ENOMEM:
         *ret_text = strerrordesc_np(error_number);
-        return RC_LIMIT;
+        return RC_HOST;
     case ENOENT:
         *ret_text = "no such object";
         return RC_NOT_FOUND;

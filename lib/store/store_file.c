@@ -470,14 +470,14 @@ static struct store_op *get(struct store *base, const char *key, const char *eta
 static enum rc refused(enum rc rc, struct err *err)
 {
     if (rc == RC_DENIED) {
-        err->rc = rc = RC_UNWRITABLE;
+        err->rc = rc = RC_HOST;
     }
     return rc;
 }
 
 static enum rc begin_writing(struct store_op *op, struct err *err)
 {
-    return renew_root(op, err) != RC_OK ? err->rc = RC_UNWRITABLE : RC_OK;
+    return renew_root(op, err) != RC_OK ? err->rc = RC_HOST : RC_OK;
 }
 
 static enum rc open_put(struct store_op *op, struct file_put *put, const char *key, struct err *err)

@@ -1,11 +1,12 @@
 """What lies where the configuration says: links, mounts that are not there, stores that take no writes."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
 
-from conftest import SEVIRD, environment, tree
+from conftest import H5PROBE, SEVIRD, environment, tree
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
@@ -69,7 +70,7 @@ def test_a_processed_store_that_takes_no_writes_for_a_while_quarantines_nothing(
     (daemon.raw / "a.csv").write_text("a,b\n1,2\n")
     daemon.wait_for(lambda status: status["jobs"]["BACKOFF"] == 3)
     daemon.wait_for(lambda status: daemon.log().count("-> BACKOFF") >= 9)
-    assert "Read-only file system" in daemon.log() and "no place to write to" in daemon.log()
+    assert "Read-only file system" in daemon.log() and "this host is at fault" in daemon.log()
     mount("-o", "remount,rw", daemon.processed)
     daemon.wait_idle()
     assert daemon.get("/v1/status")["jobs"]["DONE"] == 3
@@ -106,3 +107,24 @@ def test_outputs_go_to_the_directory_that_has_the_name_now(daemon):
     daemon.wait_state("b.csv", "DONE")
     assert sorted(tree(daemon.processed)) == ["_manifests/b.csv.json", "tables/b/b.csv"]
     assert sorted(tree(daemon.dir / "aside")) == ["_manifests/a.csv.json", "tables/a/a.csv"]
+
+
+def test_a_helper_that_is_not_installed_is_waited_for(daemon):
+    """An installation's fault is nobody's quarantine."""
+    moved = daemon.dir / "bin"  # the helper is looked for beside the daemon
+    moved.mkdir()
+    shutil.copy(SEVIRD, moved / "sevird")
+    daemon.command = lambda *args: [str(moved / "sevird"), "--config", str(daemon.config_path), *args]
+    program = moved / "sevird-h5probe"
+    program.mkdir()  # there, and nothing that can be started
+    daemon.configure(retry={"attempts": 2})
+    daemon.sample.size, daemon.sample.frames = 16, 3
+    daemon.sample.add("vil", ["S1"])
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_for(lambda status: daemon.log().count("-> BACKOFF") >= 4)
+    assert "this host is at fault" in daemon.log() and "sevird-h5probe" in daemon.log()
+    program.rmdir()
+    shutil.copy(H5PROBE, program)
+    daemon.wait_idle()
+    assert daemon.get("/v1/status")["jobs"]["DONE"] == 2

@@ -61,7 +61,7 @@ static void errno_chooses_the_code_and_ends_the_text(void **state)
         {ENOSPC, RC_NO_SPACE},   {EDQUOT, RC_NO_SPACE}, {EACCES, RC_DENIED},
         {EPERM, RC_DENIED},      {EROFS, RC_DENIED},    {ENOENT, RC_NOT_FOUND},
         {ENOTDIR, RC_NOT_FOUND}, {EINVAL, RC_INVALID},  {ENAMETOOLONG, RC_INVALID},
-        {ETIMEDOUT, RC_TIMEOUT}, {EIO, RC_IO},          {EMFILE, RC_IO},
+        {ETIMEDOUT, RC_TIMEOUT}, {EIO, RC_IO},          {EMFILE, RC_HOST},
     };
     struct err err;
 

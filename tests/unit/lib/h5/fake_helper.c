@@ -63,6 +63,11 @@ static void dies(void)
     raise(SIGSEGV);
 }
 
+static void is_killed(void)
+{
+    raise(SIGKILL);
+}
+
 static void breaks_out(void)
 {
     raise(SIGSYS);
@@ -222,6 +227,7 @@ static const struct {
     {"dies", dies},
     {"breaks-out", breaks_out},
     {"computes", computes},
+    {"is-killed", is_killed},
     {"says-nothing", says_nothing},
     {"hangs", hangs},
     {"hangs-up", hangs_up},

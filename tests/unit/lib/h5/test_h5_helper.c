@@ -259,7 +259,7 @@ static void no_more_helpers_run_than_allowed(void **state)
 static void a_program_that_is_not_there_is_an_error_later(void **state)
 {
     open_bench(NULL, (struct h5_options){.program = "/nonexistent/sevird-h5probe"});
-    assert_int_equal(run_layout(), RC_IO);
+    assert_int_equal(run_layout(), RC_HOST);
     assert_contains(bench.err.text, "start '/nonexistent/sevird-h5probe': no such file");
     close_bench();
 }
@@ -290,6 +290,7 @@ static void every_misbehaviour_ends_with_a_reason(void **state)
         bool hasty;
     } cases[] = {
         {"dies", RC_CRASHED, "helper killed by signal 11 (SIGSEGV)", false},
+        {"is-killed", RC_IO, "helper killed from outside (SIGKILL)", false},
         {"breaks-out", RC_CRASHED, "helper tried a forbidden system call (SIGSYS)", false},
         {"computes", RC_CRASHED, "processor time", false},
         {"says-nothing", RC_CRASHED, "ended with status 0 and without an answer", false},

@@ -466,9 +466,9 @@ static void a_removed_root_is_an_error_and_not_an_empty_store(void **state)
     assert_int_equal(rmdir(root), 0);
     assert_int_equal(head("k"), RC_IO);
     assert_int_equal(get("k", NULL, 0, 1, buffer), RC_IO);
-    assert_int_equal(put("k", "x"), RC_UNWRITABLE);
-    assert_int_equal(put("d/k", "x"), RC_UNWRITABLE);
-    assert_int_equal(remove_key("k"), RC_UNWRITABLE);
+    assert_int_equal(put("k", "x"), RC_HOST);
+    assert_int_equal(put("d/k", "x"), RC_HOST);
+    assert_int_equal(remove_key("k"), RC_HOST);
 }
 
 static void a_write_goes_to_the_directory_that_has_the_name_now(void **state)
@@ -645,7 +645,7 @@ static void a_full_disk_names_the_key_and_leaves_nothing(void **state)
     assert_int_equal(umount(mount_path), 0);
 }
 
-static void no_descriptors_left_is_a_limit_that_names_the_key(void **state)
+static void no_descriptors_left_is_the_hosts_fault_and_names_the_key(void **state)
 {
     (void)state;
     struct rlimit had, none;
@@ -660,9 +660,9 @@ static void no_descriptors_left_is_a_limit_that_names_the_key(void **state)
     enum rc was_put = put("d/new", "x");
     bool put_named = strstr(outcome.text, "'d/new'") != NULL;
     setrlimit(RLIMIT_NOFILE, &had);
-    assert_int_equal(got, RC_LIMIT);
+    assert_int_equal(got, RC_HOST);
     assert_true(got_named);
-    assert_int_equal(was_put, RC_LIMIT);
+    assert_int_equal(was_put, RC_HOST);
     assert_true(put_named);
 }
 
@@ -689,10 +689,10 @@ static int look_without_permission(void)
         strstr(outcome.text, "'closed'") == NULL) {
         return 3;
     }
-    if (put("k", "x") != RC_UNWRITABLE || strstr(outcome.text, "'k'") == NULL) {
+    if (put("k", "x") != RC_HOST || strstr(outcome.text, "'k'") == NULL) {
         return 4;
     }
-    if (remove_key("open") != RC_UNWRITABLE) {
+    if (remove_key("open") != RC_HOST) {
         return 5;
     }
     /* A closed directory is a problem of the page, and does not hide the rest. */
@@ -786,7 +786,7 @@ int main(void)
         CASE(a_file_that_is_open_for_writing_is_found),
         CASE(sync_says_when_all_is_durable),
         CASE(a_full_disk_names_the_key_and_leaves_nothing),
-        CASE(no_descriptors_left_is_a_limit_that_names_the_key),
+        CASE(no_descriptors_left_is_the_hosts_fault_and_names_the_key),
         CASE(no_permission_names_the_key),
         CASE(a_store_that_cannot_be_opened_says_why),
     };
