@@ -8,7 +8,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
-build=build-release
+build="build-release"
 [ $# -gt 0 ] || set -- small real large keys throughput
 
 [ -f $build/build.ninja ] || meson setup $build --buildtype=release -Dtests=disabled >/dev/null
