@@ -8,7 +8,7 @@ set -eu
 run="build-essential meson ninja-build pkg-config
 libuv1-dev libssl-dev libjansson-dev libsqlite3-dev libpng-dev libdeflate-dev libisal-dev
 libcurl4-openssl-dev libmicrohttpd-dev libcsv-dev zlib1g-dev libhdf5-dev libseccomp-dev
-libsystemd-dev uthash-dev
+libsystemd-dev uthash-dev libexpat1-dev
 ca-certificates curl"
 test="clang clang-format git libclang-rt-14-dev libcmocka-dev llvm prometheus python3 python3-venv
 shellcheck systemd"

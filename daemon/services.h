@@ -14,7 +14,9 @@
 #include "lib/run/work.h"
 #include "lib/store/store.h"
 
+struct aws;
 struct catalog;
+struct http_client;
 struct job_store;
 struct job_queue;
 struct job_events;
@@ -26,6 +28,9 @@ struct services {
     struct work *work;
     struct budget *budget;
     struct metric_registry *metrics;
+    struct http_client *http; /**< One for all that is asked of others. */
+    /** Access as `raw.aws`, `processed.aws` and `aws` say; NULL where nothing needs it. */
+    struct aws *raw_aws, *processed_aws, *aws;
     struct store *raw, *processed;
     struct h5_helper *h5;
     struct catalog *catalog;
