@@ -4,9 +4,9 @@
  *
  * S3's paths are encoded once and not normalised; all other services' are normalised and encoded
  * twice (botocore/auth.py). Header values are trimmed and their inner runs of blanks squeezed; the
- * query is sorted by encoded name, then value. Signed are host, content-type, content-md5 and all
- * x-amz-* headers; not: authorization, connection, expect, transfer-encoding, user-agent,
- * x-amzn-trace-id.
+ * query is sorted by encoded name, then value. Signed are all headers that are given, headers of
+ * one name joined by commas; not: authorization, connection, expect, transfer-encoding, upgrade,
+ * user-agent, x-amzn-trace-id, which a proxy may change.
  *
  * Thread:     any; a `struct sigv4_key` belongs to one thread.
  */
@@ -20,6 +20,7 @@
 #include "lib/base/str.h"
 
 #define SIGV4_DATE 17 /**< "20130524T000000Z" and NUL. */
+#define SIGV4_EXPIRES_MAX_S 604800
 #define SIGV4_UNSIGNED_PAYLOAD "UNSIGNED-PAYLOAD"
 #define SIGV4_EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -43,7 +44,8 @@ struct sigv4_scope {
     const char *region, *service;
     int64_t time_s;          /**< Of the request, the clock's skew already put right. */
     bool s3_path;            /**< Encode once, do not normalise. */
-    bool omit_session_token; /**< Sign without it (the suite's signed_body cases know both). */
+    bool encode_once;        /**< Normalise, but encode once: `path` is as it will be sent. */
+    bool omit_session_token; /**< Leave it unsigned: it is added to what is signed. */
 };
 
 /** The signing key of a day, kept so that it is derived once: zero initialisation is an empty one.
@@ -53,7 +55,8 @@ struct sigv4_key {
     uint8_t secret_digest[32], key[32];
 };
 
-/** All parts, for the driver of AWS's test suite and for debugging; any may be NULL. */
+/** All that leads to a signature, for the driver of AWS's test suite and for debugging. Zero
+ * initialisation is none yet. */
 struct sigv4_parts {
     struct strbuf canonical_request, string_to_sign;
     char signature[65];
@@ -66,7 +69,8 @@ void sigv4_parts_done(struct sigv4_parts *parts);
 void sigv4_authorization(const struct sigv4_request *request, const struct sigv4_scope *scope,
                          struct sigv4_key *key, struct sigv4_parts *parts,
                          struct strbuf *ret_authorization);
-/** The encoded query string of a presigned URL, `expires_s` 1 to 604800. */
+/** The encoded query string of a presigned URL, `expires_s` 1 to SIGV4_EXPIRES_MAX_S. The request's
+ * query has none of the X-Amz-* that are put in here. */
 enum rc sigv4_presign(const struct sigv4_request *request, const struct sigv4_scope *scope,
                       unsigned expires_s, struct sigv4_parts *parts, struct strbuf *ret_query,
                       struct err *err);
