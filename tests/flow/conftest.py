@@ -362,3 +362,6 @@ def daemon(make_daemon):
 def running(daemon):
     """A started daemon on an empty store."""
     return daemon.start()
+
+
+from aws_world import moto, moto_server  # noqa: E402, F401  fixtures
