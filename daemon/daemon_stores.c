@@ -15,7 +15,8 @@ static enum rc open_store(struct services *services, const char *name, const cha
     struct uri *uri = NULL;
 
     if (uri_parse(text, "/", &uri, err) != RC_OK ||
-        store_open(services->loop, services->work, uri, create, ret_store, err) != RC_OK) {
+        store_open(services->loop, services->work, uri, &(struct store_options){.create = create},
+                   ret_store, err) != RC_OK) {
         return err_wrap(err, "%s store '%s'", name, text);
     }
     return RC_OK;

@@ -69,8 +69,8 @@ static void sniff(struct crawl *crawl)
         crawl_step_done(NULL, crawl);
         return;
     }
-    crawl->fetch = store_get(crawl->services->raw, object->key, object->etag, 0, crawl->head_len,
-                             crawl->head, crawl_step_done, crawl);
+    crawl->fetch = store_get(crawl->services->raw, object->key, object->version, object->etag, 0,
+                             crawl->head_len, crawl->head, crawl_step_done, crawl);
 }
 
 static void classify_head(struct crawl *crawl)
@@ -104,6 +104,7 @@ static void probe(struct crawl *crawl)
     const struct h5_object target = {
         .store = crawl->services->raw,
         .key = object->key,
+        .version = object->version,
         .etag = object->etag,
         .size = object->size,
     };

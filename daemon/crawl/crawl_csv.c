@@ -206,8 +206,9 @@ static void fetch_piece(struct crawl_csv *csv)
     csv->piece_at = 0;
     csv->piece_len = (size_t)MIN_OF(object->size - offset, PIECE);
     csv->offset += csv->piece_len;
-    csv->crawl->fetch = store_get(csv->crawl->services->raw, object->key, object->etag, offset,
-                                  csv->piece_len, csv->piece, csv_step_done, csv);
+    csv->crawl->fetch =
+        store_get(csv->crawl->services->raw, object->key, object->version, object->etag, offset,
+                  csv->piece_len, csv->piece, csv_step_done, csv);
 }
 
 static void take_schema(struct crawl_csv *csv)

@@ -166,7 +166,7 @@ enum rc ctl_run_open_store(struct ctl_run *run, const char *text, struct store *
     if (parse_local(text, &uri, err) != RC_OK) {
         return err->rc;
     }
-    return store_open(run->loop, run->work, TAKE(uri), false, ret_store, err);
+    return store_open(run->loop, run->work, TAKE(uri), &(struct store_options){0}, ret_store, err);
 }
 
 /** Follow links, and take the path apart: `uri` becomes the folder, the rest is the key. */
@@ -198,7 +198,8 @@ enum rc ctl_run_open(struct ctl_run *run, const char *text, struct ctl_object *r
     struct store *store;
 
     if (parse_local(text, &uri, err) != RC_OK || split_path(uri, &key, err) != RC_OK ||
-        store_open(run->loop, run->work, TAKE(uri), false, &store, err) != RC_OK) {
+        store_open(run->loop, run->work, TAKE(uri), &(struct store_options){0}, &store, err) !=
+            RC_OK) {
         return err->rc;
     }
     if (ctl_run_head(run, store, key, ret_object, err) != RC_OK) {
@@ -241,7 +242,7 @@ enum rc ctl_run_get(struct ctl_run *run, const struct ctl_object *object, uint64
 {
     struct wait wait = {.loop = run->loop};
 
-    store_get(object->store, object->key, object->etag, offset, len, buffer, on_done, &wait);
+    store_get(object->store, object->key, NULL, object->etag, offset, len, buffer, on_done, &wait);
     return wait_for(&wait, err);
 }
 

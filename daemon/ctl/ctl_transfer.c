@@ -245,8 +245,8 @@ static enum rc open_target(struct ctl_transfer *transfer, struct err *err)
     uri->scheme = transfer->to_uri->scheme;
     uri->bucket = str_dup(transfer->to_uri->bucket);
     uri->path = str_dup(transfer->to_uri->path);
-    return store_open(ctl_run_loop(transfer->run), ctl_run_work(transfer->run), uri, true,
-                      &transfer->to, err);
+    return store_open(ctl_run_loop(transfer->run), ctl_run_work(transfer->run), uri,
+                      &(struct store_options){.create = true}, &transfer->to, err);
 }
 
 void ctl_transfer_run(struct ctl_transfer *transfer)

@@ -198,8 +198,8 @@ static void table_fetch(struct table *table)
     const uint64_t offset = table->offset;
 
     table->offset += table->piece_len;
-    table->fetch = store_get(table->etl->services->raw, object->key, object->etag, offset,
-                             table->piece_len, table->piece, on_step_done, table);
+    table->fetch = store_get(table->etl->services->raw, object->key, object->version, object->etag,
+                             offset, table->piece_len, table->piece, on_step_done, table);
 }
 
 static void table_finish(struct table *table)

@@ -195,6 +195,7 @@ static enum rc unit_open(struct unit *unit, struct err *err)
     const struct h5_object object = {
         .store = etl->services->raw,
         .key = etl->job->object.key,
+        .version = etl->job->object.version,
         .etag = etl->job->object.etag,
         .size = etl->job->object.size,
     };

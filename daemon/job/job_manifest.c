@@ -415,7 +415,7 @@ static void on_head(const struct store_object *object, const struct err *err, vo
         return;
     }
     fetch->etag = str_dup(object->etag); /* `object` is gone before the bytes have come */
-    store_get(fetch->store, fetch->key, fetch->etag, 0, fetch->len, fetch->bytes, on_fetched,
+    store_get(fetch->store, fetch->key, NULL, fetch->etag, 0, fetch->len, fetch->bytes, on_fetched,
               fetch);
 }
 

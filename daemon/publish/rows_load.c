@@ -157,7 +157,7 @@ static void load_next(struct rows_load *load)
     const struct job_output *output = &manifest->outputs[load->at];
 
     load->piece_len = (size_t)MIN_OF(output->bytes - load->offset, PIECE);
-    store_get(load->services->processed, output->key, NULL, load->offset, load->piece_len,
+    store_get(load->services->processed, output->key, NULL, NULL, load->offset, load->piece_len,
               load->piece, on_piece, load);
 }
 

@@ -59,6 +59,7 @@ static void call_free(struct h5_call *call)
 {
     loop_timer_free(call->deadline);
     free(call->key);
+    free(call->version);
     free(call->etag);
     free(call->dataset);
     free(call->reply);
@@ -116,6 +117,7 @@ static struct h5_call *call_new(struct h5_helper *helper, const struct h5_object
     call->kind = kind;
     call->store = object->store;
     call->key = str_dup(object->key);
+    call->version = object->version != NULL ? str_dup(object->version) : NULL;
     call->etag = object->etag != NULL ? str_dup(object->etag) : NULL;
     call->size = object->size;
     call->arg = arg;

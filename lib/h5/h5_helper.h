@@ -39,7 +39,9 @@ struct h5_options {
 /** The object to read, as a sighting or a head told. */
 struct h5_object {
     struct store *store;
-    const char *key, *etag;
+    const char *key;
+    const char *version; /**< As store_get(). */
+    const char *etag;
     uint64_t size;
 };
 

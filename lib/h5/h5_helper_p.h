@@ -25,7 +25,7 @@ struct h5_call {
     /* What was asked */
     enum h5_wire_kind kind;
     struct store *store;
-    char *key, *etag, *dataset; /**< `etag` may be NULL. */
+    char *key, *version, *etag, *dataset; /**< `version` and `etag` may be NULL. */
     uint64_t size, first_row, row_count;
     uint8_t *out;
     size_t out_len;

@@ -180,8 +180,8 @@ static void start_pieces(struct h5_slab *slab)
         piece->busy = true;
         piece->slab = slab;
         piece->op =
-            store_get(slab->object.store, slab->object.key, slab->object.etag, range->offset + at,
-                      len, slab->fetched + range->at + at, on_piece, piece);
+            store_get(slab->object.store, slab->object.key, slab->object.version, slab->object.etag,
+                      range->offset + at, len, slab->fetched + range->at + at, on_piece, piece);
     }
 }
 

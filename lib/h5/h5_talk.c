@@ -116,8 +116,8 @@ static void serve_read(struct h5_call *call)
     }
     call->helper->bytes += head->len;
     call->fetch_busy = true;
-    call->fetching = store_get(call->store, call->key, call->etag, head->offset, (size_t)head->len,
-                               call->reply + sizeof(*head), on_fetched, call);
+    call->fetching = store_get(call->store, call->key, call->version, call->etag, head->offset,
+                               (size_t)head->len, call->reply + sizeof(*head), on_fetched, call);
 }
 
 static enum rc rc_of(uint32_t code)

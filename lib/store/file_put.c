@@ -15,7 +15,6 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/scope.h"
-#include "lib/store/file_path.h"
 
 /** Removing an object removes directories it leaves empty, perhaps between our making one and our
  * using it: then it is made again. */
@@ -202,6 +201,45 @@ enum rc file_put_copy(struct file_put *put, int from, const char *from_key,
     return RC_OK;
 }
 
+static bool is_exclusive(const struct file_put *put)
+{
+    return put->if_match != NULL && put->if_match[0] == '\0';
+}
+
+void file_put_etag(const struct file_put *put, char ret_etag[FILE_ETAG])
+{
+    struct stat st;
+
+    ret_etag[0] = '\0';
+    if (fstat(put->fd, &st) == 0) {
+        file_path_etag(&st, ret_etag);
+    }
+}
+
+/** Whether the file that is there is the one that must be. */
+static enum rc check_match(const struct file_put *put, struct err *err)
+{
+    char etag[FILE_ETAG] = "";
+    struct stat st;
+    int fd;
+
+    if (put->if_match == NULL || is_exclusive(put)) {
+        return RC_OK;
+    }
+    fd = file_path_open(put->root, put->key, O_PATH);
+    if (fd >= 0 && fstat(fd, &st) == 0) {
+        file_path_etag(&st, etag);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (strcmp(put->if_match, etag) == 0) {
+        return RC_OK;
+    }
+    return file_path_fail(err, RC_CONFLICT, put->key,
+                          etag[0] != '\0' ? "is another version by now" : "is not there any more");
+}
+
 /** Link the unnamed file to put->name, or through a hidden name over the file that is there. */
 static int name_unnamed(struct file_put *put)
 {
@@ -211,7 +249,7 @@ static int name_unnamed(struct file_put *put)
     if (linkat(AT_FDCWD, proc, put->dir, put->name, AT_SYMLINK_FOLLOW) == 0) {
         return 0;
     }
-    while (errno == EEXIST) {
+    while (errno == EEXIST && !is_exclusive(put)) {
         temp_name(put->temp);
         if (linkat(AT_FDCWD, proc, put->dir, put->temp, AT_SYMLINK_FOLLOW) == 0) {
             return renameat(put->dir, put->temp, put->dir, put->name);
@@ -221,15 +259,29 @@ static int name_unnamed(struct file_put *put)
     return -1;
 }
 
+static int give_name(struct file_put *put)
+{
+    if (put->temp[0] == '\0') {
+        return name_unnamed(put);
+    }
+    return renameat2(put->dir, put->temp, put->dir, put->name,
+                     is_exclusive(put) ? RENAME_NOREPLACE : 0);
+}
+
 enum rc file_put_commit(struct file_put *put, struct err *err)
 {
+    if (check_match(put, err) != RC_OK) {
+        return err->rc;
+    }
     for (int i = 0;; i++) {
-        int failed = put->temp[0] == '\0' ? name_unnamed(put)
-                                          : renameat(put->dir, put->temp, put->dir, put->name);
+        int failed = give_name(put);
 
         if (failed == 0) {
             put->temp[0] = '\0';
             return RC_OK;
+        }
+        if (errno == EEXIST && is_exclusive(put)) {
+            return file_path_fail(err, RC_CONFLICT, put->key, "is there already");
         }
         if (errno != ENOENT || put->temp[0] != '\0' || i >= PRUNED_TRIES) {
             return file_path_error(err, errno == EEXIST ? EISDIR : errno, "put", put->key);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "lib/base/rc.h"
+#include "lib/store/file_path.h"
 
 #define FILE_PUT_NAME 64
 
@@ -26,6 +27,7 @@ struct file_put {
     int dir, fd;
     const char *name;
     char temp[FILE_PUT_NAME]; /**< "" while the file has no name. */
+    const char *if_match;     /**< As in struct store_put; borrowed. */
 };
 
 /** What a long copy shares with the loop. */
@@ -42,8 +44,12 @@ enum rc file_put_write(struct file_put *put, const void *bytes, size_t len, stru
  * for messages. RC_CHANGED when somebody wrote to it meanwhile. */
 enum rc file_put_copy(struct file_put *put, int from, const char *from_key,
                       struct file_progress *progress, struct err *err);
-/** Gives the file its name, in the place of any file that had it. */
+/** Gives the file its name, in the place of the file that had it. RC_CONFLICT: that is not the one
+ * of `if_match`. That nothing is there is sure; that the right one is there is only looked at just
+ * before, for a file system can do no better. */
 enum rc file_put_commit(struct file_put *put, struct err *err);
+/** Of what was put. */
+void file_put_etag(const struct file_put *put, char ret_etag[FILE_ETAG]);
 /** Also after a failure or without a commit: then nothing stays. */
 void file_put_done(struct file_put *put);
 

@@ -35,19 +35,13 @@ static void refuse(struct store *store, const struct err *err, store_done_fn *do
     loop_defer(store->loop, on_refusal, refusal);
 }
 
-enum rc store_open(struct loop *loop, struct work *work, struct uri *uri, bool create,
-                   struct store **ret_store, struct err *err)
+enum rc store_open(struct loop *loop, struct work *work, struct uri *uri,
+                   const struct store_options *options, struct store **ret_store, struct err *err)
 {
-    scoped(uri_free) struct uri *owned = uri;
-
-    switch (uri->scheme) {
-    case URI_FILE:
-        return store_file_new(loop, work, TAKE(owned), create, ret_store, err);
-    case URI_S3:
-        break;
+    if (uri->scheme == URI_S3) {
+        return store_s3_new(loop, work, uri, options->aws, ret_store, err);
     }
-    return err_set(err, RC_UNSUPPORTED, "store 's3://%s': only file stores are built in",
-                   uri->bucket);
+    return store_file_new(loop, work, uri, options->create, ret_store, err);
 }
 
 void store_free(struct store *store)
@@ -85,8 +79,9 @@ void store_head(struct store *store, const char *key, store_head_fn *done, void 
     store->ops->head(store, key, done, arg);
 }
 
-struct store_op *store_get(struct store *store, const char *key, const char *etag, uint64_t offset,
-                           size_t len, void *buffer, store_done_fn *done, void *arg)
+struct store_op *store_get(struct store *store, const char *key, const char *version,
+                           const char *etag, uint64_t offset, size_t len, void *buffer,
+                           store_done_fn *done, void *arg)
 {
     struct err err;
 
@@ -94,7 +89,7 @@ struct store_op *store_get(struct store *store, const char *key, const char *eta
         refuse(store, &err, done, NULL, arg);
         return NULL;
     }
-    return store->ops->get(store, key, etag, offset, len, buffer, done, arg);
+    return store->ops->get(store, key, version, etag, offset, len, buffer, done, arg);
 }
 
 void store_put(struct store *store, const struct store_put *puts, unsigned count,

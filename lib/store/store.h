@@ -3,6 +3,8 @@
  *
  * `store_file` is a directory that behaves like a bucket: puts appear whole by rename, keys never
  * leave the root (`..`, absolute paths, links out are refused), etags change when content does.
+ * `store_s3` is a bucket, or what lies under a prefix of one; its errors are those of
+ * lib/aws/aws.h.
  *
  * Thread:     the loop's.
  * Completion: every `done` runs later, from the loop, exactly once; never from inside the call.
@@ -20,6 +22,7 @@
 #include "lib/run/work.h"
 #include "lib/store/uri.h"
 
+struct aws;
 struct store;
 struct store_op; /**< A claim ticket, void from the moment `done` is called. */
 
@@ -41,6 +44,7 @@ typedef void store_list_fn(const struct store_object *objects, unsigned count, b
                            const struct err *err, void *arg);
 
 #define STORE_LIST_MAX 10000
+#define STORE_ETAG 128 /**< Longest etag we keep, with its NUL. */
 
 /** One put of a batch. */
 struct store_put {
@@ -48,6 +52,9 @@ struct store_put {
     const void *bytes;
     size_t len;
     const char *content_type; /**< NULL: application/octet-stream. */
+    const char *if_match;     /**< NULL: whatever is there; "": nothing may be there; else the etag
+                               *   that must be: RC_CONFLICT if not. */
+    char *ret_etag;           /**< NULL, or room for STORE_ETAG bytes: of what was put. */
 };
 
 /** What each kind of store implements; the functions below check arguments and call these. */
@@ -55,8 +62,8 @@ struct store_ops {
     void (*list)(struct store *, const char *prefix, const char *after, unsigned max,
                  store_list_fn *, void *arg);
     void (*head)(struct store *, const char *key, store_head_fn *, void *arg);
-    struct store_op *(*get)(struct store *, const char *key, const char *etag, uint64_t offset,
-                            size_t len, void *buffer, store_done_fn *, void *arg);
+    struct store_op *(*get)(struct store *, const char *key, const char *version, const char *etag,
+                            uint64_t offset, size_t len, void *buffer, store_done_fn *, void *arg);
     void (*put)(struct store *, const struct store_put *puts, unsigned count, store_done_fn *,
                 void *arg);
     void (*put_file)(struct store *, const char *key, const char *path, store_done_fn *,
@@ -81,10 +88,14 @@ struct store {
     struct uri *uri; /**< Root; keys are relative to it. */
 };
 
-/** Open the store at `uri` (taken over, also on failure). `create` makes a missing root directory.
- */
-enum rc store_open(struct loop *loop, struct work *work, struct uri *uri, bool create,
-                   struct store **ret_store, struct err *err);
+struct store_options {
+    bool create;     /**< Make a missing root directory; a bucket is nobody's to make. */
+    struct aws *aws; /**< Borrowed until the store is freed; NULL: file stores only. */
+};
+
+/** Open the store at `uri` (taken over, also on failure). Nothing is asked of a remote one yet. */
+enum rc store_open(struct loop *loop, struct work *work, struct uri *uri,
+                   const struct store_options *options, struct store **ret_store, struct err *err);
 /** Requires: nothing under way. */
 void store_free(struct store *store);
 SCOPED_FN(struct store, store_free)
@@ -103,10 +114,12 @@ void store_list(struct store *store, const char *prefix, const char *after, unsi
                 store_list_fn *done, void *arg);
 void store_head(struct store *store, const char *key, store_head_fn *done, void *arg);
 /** Exactly `len` bytes from `offset` into `buffer`. With `etag` (not NULL) the object must still be
- * that one: RC_CHANGED if not. An object that ends before is RC_CORRUPT. NULL for a key that is
- * refused at once; `done` still comes. */
-struct store_op *store_get(struct store *store, const char *key, const char *etag, uint64_t offset,
-                           size_t len, void *buffer, store_done_fn *done, void *arg);
+ * that one: RC_CHANGED if not. With `version` (not NULL or "") it is that version that is read,
+ * whatever the current one is; stores without versions do not look at it. An object that ends
+ * before is RC_CORRUPT. NULL for a key that is refused at once; `done` still comes. */
+struct store_op *store_get(struct store *store, const char *key, const char *version,
+                           const char *etag, uint64_t offset, size_t len, void *buffer,
+                           store_done_fn *done, void *arg);
 /** Puts `count` objects as one task. Each appears whole; on failure any number of them may have. */
 void store_put(struct store *store, const struct store_put *puts, unsigned count,
                store_done_fn *done, void *arg);
@@ -132,3 +145,5 @@ void store_cancel(struct store *store, struct store_op *op);
 /* The kinds. */
 enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bool create,
                        struct store **ret_store, struct err *err);
+enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri, struct aws *aws,
+                     struct store **ret_store, struct err *err);

@@ -451,11 +451,13 @@ static enum rc run_get(struct store_op *op, struct err *err)
     return rc;
 }
 
-static struct store_op *get(struct store *base, const char *key, const char *etag, uint64_t offset,
-                            size_t len, void *buffer, store_done_fn *done, void *arg)
+static struct store_op *get(struct store *base, const char *key, const char *version,
+                            const char *etag, uint64_t offset, size_t len, void *buffer,
+                            store_done_fn *done, void *arg)
 {
     struct store_op *op = op_new(base, key, run_get, done, arg);
 
+    (void)version;
     op->get.etag = etag;
     op->get.offset = offset;
     op->get.len = len;
@@ -498,11 +500,15 @@ static enum rc put_one(struct store_op *op, const struct store_put *what, struct
     struct file_put put;
     enum rc rc = open_put(op, &put, what->key, err);
 
+    put.if_match = what->if_match;
     if (rc == RC_OK) {
         rc = file_put_write(&put, what->bytes, what->len, err);
     }
     if (rc == RC_OK) {
         rc = file_put_commit(&put, err);
+    }
+    if (rc == RC_OK && what->ret_etag != NULL) {
+        file_put_etag(&put, what->ret_etag);
     }
     file_put_done(&put);
     return rc;

@@ -68,7 +68,7 @@ int main(int argc, char **argv)
     loop = loop_new();
     work = work_new(loop, (unsigned[WORK_LANE_COUNT]){1, 2, 1, 1, 1});
     if (uri_parse(argv[1], "/", &uri, &err) != RC_OK ||
-        store_open(loop, work, uri, false, &store, &err) != RC_OK) {
+        store_open(loop, work, uri, &(struct store_options){0}, &store, &err) != RC_OK) {
         fprintf(stderr, "list_store: %s\n", err.text);
         return 1;
     }

@@ -155,7 +155,8 @@ static int set_up(void **state)
     services->work = work_new(services->loop, widths);
     services->budget = budget_new(MEMORY);
     assert_ok(uri_parse(raw, "/", &uri, &err));
-    assert_ok(store_open(services->loop, services->work, uri, true, &services->raw, &err));
+    assert_ok(store_open(services->loop, services->work, uri,
+                         &(struct store_options){.create = true}, &services->raw, &err));
     assert_ok(catalog_open(services->loop, services->work, world.dir, NULL, 30000,
                            &services->catalog, &err));
     return 0;

@@ -348,7 +348,8 @@ static inline int setup(void **state)
     heartbeat = loop_timer_new(services.loop, on_heartbeat, NULL);
     on_heartbeat(NULL);
     assert_int_equal(uri_parse(root, "/", &uri, &err), RC_OK);
-    assert_int_equal(store_open(services.loop, services.work, uri, false, &services.raw, &err),
+    assert_int_equal(store_open(services.loop, services.work, uri, &(struct store_options){0},
+                                &services.raw, &err),
                      RC_OK);
     real_ops = services.raw->ops;
     ops = *real_ops;

@@ -30,9 +30,9 @@ static void answer(void *arg)
     free(op);
 }
 
-static struct store_op *memory_get(struct store *store, const char *key, const char *etag,
-                                   uint64_t offset, size_t len, void *buffer, store_done_fn *done,
-                                   void *arg)
+static struct store_op *memory_get(struct store *store, const char *key, const char *version,
+                                   const char *etag, uint64_t offset, size_t len, void *buffer,
+                                   store_done_fn *done, void *arg)
 {
     struct memory_store *memory = (struct memory_store *)store;
     struct store_op *op = mem_new(struct store_op);

@@ -22,14 +22,14 @@
 
 static char dir[64]; /**< Holds the root and what lies outside it. */
 static char root[80];
+static const struct store_options make = {.create = true}, leave = {0};
 static struct loop *loop;
 static struct work *work;
 static struct store *store;
-static bool answered;
+static bool answered, more;
 static struct err outcome;
 static struct strbuf shown; /**< Keys of a page, each with a '\n'; or etag of a head. */
 static uint64_t object_size, progress_bytes;
-static bool more;
 
 static void until_answered(void)
 {
@@ -102,7 +102,7 @@ static enum rc head(const char *key)
 
 static enum rc get(const char *key, const char *etag, uint64_t offset, size_t len, char *buffer)
 {
-    store_get(store, key, etag, offset, len, buffer, on_done, NULL);
+    store_get(store, key, NULL, etag, offset, len, buffer, on_done, NULL);
     until_answered();
     return outcome.rc;
 }
@@ -181,7 +181,7 @@ static int setup(void **state)
     loop = loop_new();
     work = work_new(loop, (unsigned[WORK_LANE_COUNT]){1, 2, 1, 1, 1});
     assert_int_equal(uri_parse(root, "/", &uri, &err), RC_OK);
-    assert_int_equal(store_open(loop, work, uri, true, &store, &err), RC_OK);
+    assert_int_equal(store_open(loop, work, uri, &make, &store, &err), RC_OK);
     progress_bytes = 0;
     return 0;
 }
@@ -544,7 +544,7 @@ static void a_copy_goes_within_and_between_stores(void **state)
     char buffer[8] = {0};
 
     assert_int_equal(uri_parse(other_path, "/", &uri, &err), RC_OK);
-    assert_int_equal(store_open(loop, work, uri, true, &other, &err), RC_OK);
+    assert_int_equal(store_open(loop, work, uri, &make, &other, &err), RC_OK);
     assert_int_equal(put("from", "text"), RC_OK);
     store_copy(store, "from", store, "to/here", on_done, on_progress, NULL);
     until_answered();
@@ -575,11 +575,11 @@ static void a_get_that_is_canceled_is_answered_once(void **state)
 
     assert_int_equal(ftruncate(fd, (off_t)len), 0);
     close(fd);
-    store_cancel(store, store_get(store, "big", NULL, 0, len, buffer, on_done, NULL));
+    store_cancel(store, store_get(store, "big", NULL, NULL, 0, len, buffer, on_done, NULL));
     assert_false(answered);
     until_answered();
     assert_int_equal(outcome.rc, RC_CANCELED);
-    store_cancel(store, store_get(store, "../x", NULL, 0, len, buffer, on_done, NULL));
+    store_cancel(store, store_get(store, "../x", NULL, NULL, 0, len, buffer, on_done, NULL));
     until_answered();
     assert_int_equal(outcome.rc, RC_INVALID);
 }
@@ -682,7 +682,7 @@ static int look_without_permission(void)
     loop = own_loop;
     work = work_new(loop, (unsigned[WORK_LANE_COUNT]){1, 1, 1, 1, 1});
     if (uri_parse(root, "/", &uri, &err) != RC_OK ||
-        store_open(loop, work, uri, false, &store, &err) != RC_OK) {
+        store_open(loop, work, uri, &leave, &store, &err) != RC_OK) {
         return 2;
     }
     if (get("closed", NULL, 0, 1, buffer) != RC_DENIED ||
@@ -753,7 +753,7 @@ static void a_store_that_cannot_be_opened_says_why(void **state)
         struct err err;
 
         assert_int_equal(uri_parse(cases[i].text, dir, &uri, &err), RC_OK);
-        assert_int_equal(store_open(loop, work, uri, false, &opened, &err), cases[i].rc);
+        assert_int_equal(store_open(loop, work, uri, &leave, &opened, &err), cases[i].rc);
         assert_null(opened);
     }
     assert_string_equal(store_bucket(store), root);
