@@ -4,15 +4,16 @@
  * A client keeps its connections alive and shares them between transfers: HTTP/2 where the server
  * speaks it over TLS, else HTTP/1.1, at most `host_connections` to one host; what is over that
  * waits in line. Certificates are always verified. Plain http goes to loopback only, unless
- * `allow_plain` names the host. Redirects are answers: nothing is followed. A transfer is never
- * repeated here (lib/net/retry.h says when one should be).
+ * `allow_plain` names the host; what goes to loopback goes through no proxy. Redirects are answers:
+ * nothing is followed. A transfer is never repeated here (lib/net/retry.h says when one should be),
+ * but for the one that finds a kept connection already ended: it goes out again on a new one.
  *
  * Errors are those of the transport; any status is a success here:
  *
  *     RC_NETWORK   no address, refused, reset, TLS failed, or the answer was cut short
  *     RC_TIMEOUT   one of the three time-outs
  *     RC_INVALID   the URL, or plain http to a host that may not have it
- *     RC_CORRUPT   the body is longer than `sink_len` or `body_max`
+ *     RC_CORRUPT   the body is longer than `sink_len` or `body_max`, or the headers than 64 kB
  *     RC_HOST      no descriptors, or the CA bundle cannot be read
  *     RC_CANCELED  http_cancel(), or the client's end
  *
@@ -65,7 +66,7 @@ struct http_call {
     int64_t idle_ms;    /**< No byte in either direction for this long; 0: HTTP_IDLE_MS. */
     int64_t total_ms;   /**< 0: no limit. */
     bool fresh; /**< On a new connection with a fresh look-up of the name: after a failure. */
-    /** May be NULL. Bytes of the body sent so far; on the loop. */
+    /** May be NULL. Bytes of the body that libcurl has taken so far; on the loop. */
     void (*progress)(uint64_t sent_bytes, void *arg);
 };
 
@@ -89,7 +90,7 @@ typedef void http_done_fn(const struct http_answer *answer, const struct err *er
 
 enum rc http_client_new(struct loop *loop, const struct http_client_options *options,
                         struct http_client **ret_client, struct err *err);
-/** Cancels what is under way (its `done` runs with RC_CANCELED, from inside). */
+/** Cancels what is under way (its `done` runs with RC_CANCELED, from inside). Not from a `done`. */
 void http_client_free(struct http_client *client);
 SCOPED_FN(struct http_client, http_client_free)
 

@@ -1,0 +1,457 @@
+/** @file
+ * One transfer: libcurl's easy handle, what it sends, what it receives, and the verdict.
+ *
+ * Handles and the memory around them are used again and again: a request of 50 kB costs some 30 us,
+ * of which building everything anew would be a third. So what is the same for all calls is set when
+ * a handle is made, the rest by http_transfer_set(), which must leave nothing of the call before.
+ *
+ * A small body travels in the same segment as the headers (libcurl's POSTFIELDS, whatever the
+ * method); a large one is read piece by piece, which also shows how far it is.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/now.h"
+#include "lib/net/http_p.h"
+
+#define INLINE_BODY ((64u << 10) - 1) /**< As libcurl's MAX_INITIAL_POST_SIZE. */
+#define RECEIVE_BYTES (64L << 10)
+#define KEPT_BETWEEN (256u << 10) /**< A longer body's memory is let go. */
+
+/* ---- libcurl asks */
+
+static void moved(struct http_transfer *transfer)
+{
+    transfer->moved_ms = now_mono_ms();
+}
+
+static int on_connected(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+    struct http_transfer *transfer = arg;
+    (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
+
+    moved(transfer);
+    transfer->moving = true;
+    http_watch(transfer);
+    return CURL_PREREQFUNC_OK;
+}
+
+/** libcurl's own would not close it in a child, and does not say which limit was met. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_transfer *transfer = arg;
+    const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    (void)purpose;
+
+    if (fd < 0) {
+        transfer->socket_errno = errno;
+        return CURL_SOCKET_BAD;
+    }
+    return fd;
+}
+
+static size_t on_read(char *buffer, size_t size, size_t count, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    const size_t n = MIN_OF(size * count, transfer->body_len - transfer->body_taken);
+
+    moved(transfer);
+    memcpy(buffer, transfer->body + transfer->body_taken, n);
+    transfer->body_taken += n;
+    if (transfer->progress != NULL && !transfer->progressed) {
+        transfer->progressed = true;
+        transfer->next_progress = transfer->client->progressing;
+        transfer->client->progressing = transfer;
+    }
+    return n;
+}
+
+/** A kept connection was found dead: from the start again. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+    struct http_transfer *transfer = arg;
+
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > transfer->body_len) {
+        return CURL_SEEKFUNC_FAIL;
+    }
+    transfer->body_taken = (size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+/** "HTTP/1.1 200 OK", "HTTP/2 200"; 0 for what is none. */
+static unsigned parse_status(const char *line, size_t len)
+{
+    const char *blank = len > 5 && memcmp(line, "HTTP/", 5) == 0 ? memchr(line, ' ', len) : NULL;
+    unsigned status = 0;
+
+    if (blank == NULL || line + len - blank < 4) {
+        return 0;
+    }
+    for (const char *digit = blank + 1; digit < blank + 4; digit++) {
+        if (!isdigit((unsigned char)*digit)) {
+            return 0;
+        }
+        status = status * 10 + (unsigned)(*digit - '0');
+    }
+    return status;
+}
+
+static void head_clear(struct http_transfer *transfer)
+{
+    strbuf_reset(&transfer->head);
+    transfer->header_count = 0;
+}
+
+static void head_add(struct http_transfer *transfer, const char *line, size_t len)
+{
+    const char *colon = memchr(line, ':', len);
+    const char *value = colon + 1, *end = line + len;
+    const size_t from = transfer->head.len;
+
+    if (colon == NULL || colon == line) {
+        return; /* the blank line at the end */
+    }
+    while (value < end && isspace((unsigned char)*value)) {
+        value++;
+    }
+    while (end > value && isspace((unsigned char)end[-1])) {
+        end--;
+    }
+    strbuf_add(&transfer->head, line, (size_t)(colon - line));
+    for (char *c = transfer->head.data + from; *c != '\0'; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    strbuf_putc(&transfer->head, '\0');
+    strbuf_add(&transfer->head, value, strnlen(value, (size_t)(end - value)));
+    strbuf_putc(&transfer->head, '\0');
+    transfer->header_count++;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    const size_t len = size * count;
+    const unsigned status = parse_status(line, len);
+
+    moved(transfer);
+    if (status != 0) { /* of an interim answer, or the final one after it */
+        head_clear(transfer);
+        transfer->status = status;
+        return len;
+    }
+    if (transfer->header_count >= HTTP_HEADERS_MAX || transfer->head.len + len > HTTP_HEAD_BYTES ||
+        memchr(line, '\0', len) != NULL) {
+        err_set(&transfer->fault, RC_CORRUPT, "the answer's headers are too many or too long");
+        return 0;
+    }
+    head_add(transfer, line, len);
+    return len;
+}
+
+static size_t on_write(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    const size_t len = size * count;
+
+    moved(transfer);
+    if (transfer->sink != NULL && transfer->status / 100 == 2) {
+        if (len > transfer->sink_len - transfer->sunk) {
+            err_set(&transfer->fault, RC_CORRUPT, "the body is longer than the %zu bytes asked for",
+                    transfer->sink_len);
+            return 0;
+        }
+        memcpy(transfer->sink + transfer->sunk, bytes, len);
+        transfer->sunk += len;
+        return len;
+    }
+    if (len > transfer->body_max - transfer->kept.len) {
+        err_set(&transfer->fault, RC_CORRUPT, "the body is longer than %zu bytes",
+                transfer->body_max);
+        return 0;
+    }
+    strbuf_add(&transfer->kept, bytes, len);
+    return len;
+}
+
+/* ---- a handle */
+
+static void set_callbacks(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->why);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+}
+
+struct http_transfer *http_transfer_new(struct http_client *client)
+{
+    struct http_transfer *transfer = mem_new(struct http_transfer);
+    CURL *easy = curl_easy_init();
+
+    if (easy == NULL) {
+        abort();
+    }
+    transfer->client = client;
+    transfer->easy = easy;
+    set_callbacks(transfer);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    /* Else an end during a look-up would wait for the look-up's thread. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT,
+                     client->user_agent != NULL ? client->user_agent : "sevird/" SEVIRD_VERSION);
+    if (client->ca_bundle != NULL) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_bundle);
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, client->ca_bundle);
+    }
+    curl_easy_setopt(easy, CURLOPT_PROXY, client->any_proxy ? client->proxy : "");
+    transfer->direct = !client->any_proxy;
+    return transfer;
+}
+
+void http_transfer_free(struct http_transfer *transfer)
+{
+    curl_easy_cleanup(transfer->easy);
+    strbuf_done(&transfer->text);
+    strbuf_done(&transfer->head);
+    strbuf_done(&transfer->kept);
+    free(transfer->lines);
+    free(transfer->headers);
+    free(transfer);
+}
+
+void http_transfer_clear(struct http_transfer *transfer)
+{
+    head_clear(transfer);
+    strbuf_reset(&transfer->text);
+    strbuf_reset(&transfer->kept);
+    if (transfer->kept.cap > KEPT_BETWEEN) {
+        strbuf_done(&transfer->kept);
+    }
+    transfer->body = NULL;
+    transfer->sink = NULL;
+    transfer->body_len = transfer->body_taken = transfer->sink_len = transfer->sunk = 0;
+    transfer->status = 0;
+    transfer->progressed = transfer->moving = false;
+    transfer->socket_errno = 0;
+    transfer->fault.rc = RC_OK;
+    transfer->why[0] = '\0';
+}
+
+/* ---- what is sent */
+
+static void set_custom(struct http_transfer *transfer, const char *method)
+{
+    if (strcmp(transfer->custom, method) != 0) {
+        snprintf(transfer->custom, sizeof(transfer->custom), "%s", method);
+        curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, method[0] != '\0' ? method : NULL);
+    }
+}
+
+static void set_method(struct http_transfer *transfer, const struct http_call *call)
+{
+    CURL *easy = transfer->easy;
+    const bool put = strcmp(call->method, "PUT") == 0, post = strcmp(call->method, "POST") == 0;
+
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* undoes what the others set */
+    if (strcmp(call->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        set_custom(transfer, "");
+    } else if (call->body_len == 0 && !put && !post) {
+        set_custom(transfer, strcmp(call->method, "GET") == 0 ? "" : call->method);
+    } else if (call->body_len <= INLINE_BODY && call->progress == NULL) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body_len > 0 ? call->body : "");
+        set_custom(transfer, post ? "" : call->method);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->body_len);
+        set_custom(transfer, put ? "" : call->method);
+    }
+}
+
+static bool is_header(const char *line, const char *name)
+{
+    const size_t len = strlen(name);
+
+    return strncasecmp(line, name, len) == 0 && (line[len] == ':' || line[len] == ';');
+}
+
+/** URL and lines into `text`, and libcurl's list over it: one block instead of two a line. */
+static enum rc set_text(struct http_transfer *transfer, const struct http_call *call,
+                        struct err *err)
+{
+    static const char no_expect[] = "Expect:", no_type[] = "Content-Type:";
+    const unsigned count = call->header_count + 2;
+    bool typed = false;
+    char *text;
+
+    strbuf_add(&transfer->text, call->url, strlen(call->url) + 1);
+    for (unsigned i = 0; i < call->header_count; i++) {
+        if (strpbrk(call->headers[i], "\r\n") != NULL) {
+            return err_set(err, RC_INVALID, "a header of two lines");
+        }
+        typed = typed || is_header(call->headers[i], "content-type");
+        strbuf_add(&transfer->text, call->headers[i], strlen(call->headers[i]) + 1);
+    }
+    strbuf_add(&transfer->text, no_expect, sizeof(no_expect));
+    if (!typed) {
+        strbuf_add(&transfer->text, no_type, sizeof(no_type));
+    }
+    if (count > transfer->line_cap) {
+        transfer->lines = mem_resize(transfer->lines, count, sizeof(*transfer->lines));
+        transfer->line_cap = count;
+    }
+    text = transfer->text.data;
+    transfer->url = text;
+    for (unsigned i = 0; i < count - typed; i++) {
+        text += strlen(text) + 1;
+        transfer->lines[i] = (struct curl_slist){text, &transfer->lines[i + 1]};
+    }
+    transfer->lines[count - typed - 1].next = NULL;
+    return RC_OK;
+}
+
+static void set_times(struct http_transfer *transfer, const struct http_call *call)
+{
+    transfer->connect_ms = call->connect_ms > 0 ? call->connect_ms : HTTP_CONNECT_MS;
+    transfer->idle_ms = call->idle_ms > 0 ? call->idle_ms : HTTP_IDLE_MS;
+    transfer->total_ms = call->total_ms;
+    transfer->began_ms = transfer->moved_ms = now_mono_ms();
+}
+
+enum rc http_transfer_set(struct http_transfer *transfer, const struct http_call *call,
+                          struct err *err)
+{
+    const struct http_client *client = transfer->client;
+    CURL *easy = transfer->easy;
+    bool loopback, direct;
+
+    transfer->progress = call->progress;
+    transfer->body = call->body;
+    transfer->body_len = call->body_len;
+    transfer->sink = call->sink;
+    transfer->sink_len = call->sink_len;
+    transfer->body_max = call->body_max > 0 ? call->body_max : HTTP_BODY_MAX;
+    set_times(transfer, call);
+    if (strlen(call->method) >= sizeof(transfer->custom)) {
+        return err_set(err, RC_INVALID, "'%.40s' is no method", call->method);
+    }
+    if (http_url_check(call->url, client->allow_plain, &loopback, err) != RC_OK ||
+        set_text(transfer, call, err) != RC_OK) {
+        return err->rc;
+    }
+    direct = loopback || !client->any_proxy; /* what goes to this host goes through no other */
+    if (direct != transfer->direct) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, direct ? "" : client->proxy);
+        transfer->direct = direct;
+    }
+    set_method(transfer, call);
+    curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->lines);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->connect_ms);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, call->fresh ? 0L : 60L);
+    return RC_OK;
+}
+
+/* ---- the verdict */
+
+static enum rc judge_code(const struct http_transfer *transfer, CURLcode result)
+{
+    switch (result) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return RC_TIMEOUT;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_LOGIN_DENIED:
+        return RC_INVALID;
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_OUT_OF_MEMORY:
+        return RC_HOST;
+    default:
+        return transfer->socket_errno == EMFILE || transfer->socket_errno == ENFILE ? RC_HOST
+                                                                                    : RC_NETWORK;
+    }
+}
+
+enum rc http_transfer_judge(struct http_transfer *transfer, CURLcode result, struct err *err)
+{
+    char origin[300], why[CURL_ERROR_SIZE];
+
+    if (result == CURLE_OK) {
+        return RC_OK;
+    }
+    http_url_origin(transfer->url, origin, sizeof(origin));
+    if (transfer->fault.rc != RC_OK) {
+        return err_set(err, transfer->fault.rc, "%s: %s", origin, transfer->fault.text);
+    }
+    if (transfer->socket_errno != 0) {
+        return err_set(err, judge_code(transfer, result), "%s: cannot open a socket: %s", origin,
+                       strerror(transfer->socket_errno));
+    }
+    if (result == CURLE_OPERATION_TIMEDOUT) {
+        return err_set(err, RC_TIMEOUT, "%s: no connection within %" PRId64 " ms", origin,
+                       transfer->connect_ms);
+    }
+    snprintf(why, sizeof(why), "%s",
+             transfer->why[0] != '\0' ? transfer->why : curl_easy_strerror(result));
+    if (isupper((unsigned char)why[0]) && islower((unsigned char)why[1])) {
+        why[0] = (char)tolower((unsigned char)why[0]);
+    }
+    return err_set(err, judge_code(transfer, result), "%s: %s", origin, why);
+}
+
+void http_transfer_answer(struct http_transfer *transfer, struct http_answer *ret_answer)
+{
+    const char *text = strbuf_text(&transfer->head);
+
+    if (transfer->header_count > transfer->header_cap) {
+        transfer->header_cap = transfer->header_count;
+        transfer->headers =
+            mem_resize(transfer->headers, transfer->header_cap, sizeof(*transfer->headers));
+    }
+    for (unsigned i = 0; i < transfer->header_count; i++) {
+        transfer->headers[i].name = text;
+        text += strlen(text) + 1;
+        transfer->headers[i].value = text;
+        text += strlen(text) + 1;
+    }
+    *ret_answer = (struct http_answer){
+        .status = transfer->status,
+        .headers = transfer->headers,
+        .header_count = transfer->header_count,
+        .body = strbuf_text(&transfer->kept),
+        .body_len = transfer->kept.len,
+        .sunk = transfer->sunk,
+        .took_ms = now_mono_ms() - transfer->began_ms,
+    };
+}
