@@ -73,7 +73,8 @@ struct aws_request {
     const char *method;
     const char *bucket; /**< S3 only: into the host or the path, by the addressing. NULL: none. */
     const char *path;   /**< Decoded, begins with '/'; for S3 "/" and the key. */
-    const char *url; /**< SQS: the queue's own URL, used as it is instead of the endpoint; NULL. */
+    const char *url; /**< SQS: the queue's own URL, whose host is asked instead of the endpoint (and
+                      *   whose region signs, where it names one); NULL. */
     const struct sigv4_pair *query, *headers;
     unsigned query_count, header_count;
     const void *body;

@@ -55,6 +55,16 @@ struct credentials *credentials_new(struct loop *loop, struct work *work, struct
 void credentials_free(struct credentials *credentials);
 SCOPED_FN(struct credentials, credentials_free)
 void credentials_get(struct credentials *credentials, credentials_done_fn *done, void *arg);
+
+/** "" where the profile says nothing. A file that is not there says nothing. */
+typedef void credentials_settings_fn(const char *region, const char *endpoint_url,
+                                     const struct err *err, void *arg);
+/** What the chosen profile says beside credentials: its region, and the endpoint_url of `service`
+ * ("s3", "sqs", ...) in its [services x] section, else its own. Asks nobody but the files, so it
+ * serves anonymous access too. RC_INVALID: a profile that was chosen by name is in neither file, or
+ * a file that is no profile file. `done` later, exactly once. */
+void credentials_settings(struct credentials *credentials, const char *service,
+                          credentials_settings_fn *done, void *arg);
 /** The service said that they are expired or unknown: do not use the kept ones again. */
 void credentials_reject(struct credentials *credentials);
 /** Of those kept now: when they expire (0: never, or none are kept), and their source ("" if none).
