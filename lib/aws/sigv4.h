@@ -5,8 +5,8 @@
  * S3's paths are encoded once and not normalised; all other services' are normalised and encoded
  * twice (botocore/auth.py). Header values are trimmed and their inner runs of blanks squeezed; the
  * query is sorted by encoded name, then value. Signed are all headers that are given, headers of
- * one name joined by commas; not: authorization, connection, expect, transfer-encoding, upgrade,
- * user-agent, x-amzn-trace-id, which a proxy may change.
+ * one name joined by commas, but for authorization and those that a proxy may change (connection,
+ * expect, te, trailer, transfer-encoding, upgrade, user-agent, x-amzn-trace-id and a few more).
  *
  * Thread:     any; a `struct sigv4_key` belongs to one thread.
  */

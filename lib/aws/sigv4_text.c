@@ -153,12 +153,26 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/** What proxies change, and what cannot be there yet. */
+/** What proxies change, as botocore lists it, and what cannot be there yet. */
 static bool is_left_out(const char *name, const struct sigv4_scope *scope)
 {
-    static const char *const left_out[] = {"authorization",     "connection", "expect",
-                                           "transfer-encoding", "upgrade",    "user-agent",
-                                           "x-amzn-trace-id"};
+    static const char *const left_out[] = {
+        "authorization",
+        "baggage",
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "x-amzn-trace-id",
+    };
 
     for (size_t i = 0; i < ARRAY_LEN(left_out); i++) {
         if (compare_names(name, left_out[i]) == 0) {
@@ -170,8 +184,11 @@ static bool is_left_out(const char *name, const struct sigv4_scope *scope)
 
 static void add_lower(struct strbuf *out, const char *name)
 {
-    for (; *name != '\0'; name++) {
-        strbuf_putc(out, lower(*name));
+    const size_t start = out->len;
+
+    strbuf_puts(out, name);
+    for (size_t i = start; i < out->len; i++) {
+        out->data[i] = lower(out->data[i]);
     }
 }
 
