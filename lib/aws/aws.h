@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "lib/aws/credentials.h"
+#include "lib/aws/endpoint.h"
 #include "lib/aws/sigv4.h"
 #include "lib/base/rc.h"
 #include "lib/net/http.h"
@@ -38,8 +39,6 @@
 
 struct aws;
 struct aws_call;
-
-enum aws_addressing { AWS_ADDRESSING_AUTO, AWS_ADDRESSING_PATH, AWS_ADDRESSING_VIRTUAL };
 
 /** Told of each answer and each retry: what the metrics count. `code`: the HTTP status, or "error".
  */
