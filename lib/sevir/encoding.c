@@ -7,14 +7,23 @@
 
 static const struct {
     struct plane_coding coding;
-    const char *unit;
+    const char *unit, *name;
 } encodings[SEVIR_TYPE_COUNT] = {
-    [SEVIR_VIS] = {.coding = {.scale = 1e-4}, .unit = "reflectance"},
-    [SEVIR_IR069] = {.coding = {.scale = 1e-2}, .unit = "\u00b0C"},
-    [SEVIR_IR107] = {.coding = {.scale = 1e-2}, .unit = "\u00b0C"},
+    [SEVIR_VIS] = {.coding = {.scale = 1e-4},
+                   .unit = "reflectance",
+                   .name = "visible light, 0.64 \u00b5m"},
+    [SEVIR_IR069] = {.coding = {.scale = 1e-2},
+                     .unit = "\u00b0C",
+                     .name = "brightness temperature, 6.9 \u00b5m (water vapour)"},
+    [SEVIR_IR107] = {.coding = {.scale = 1e-2},
+                     .unit = "\u00b0C",
+                     .name = "brightness temperature, 10.7 \u00b5m (clean window)"},
     [SEVIR_VIL] = {.coding = {.scale = 1, .has_missing = true, .missing = 255, .areas = true},
-                   .unit = "VIL code"},
-    [SEVIR_LGHT] = {.coding = {.scale = 1}, .unit = "flashes"},
+                   .unit = "VIL code",
+                   .name = "vertically integrated liquid"},
+    [SEVIR_LGHT] = {.coding = {.scale = 1},
+                    .unit = "flashes",
+                    .name = "lightning flashes in 5 minutes in a cell of 8 x 8 km"},
 };
 
 const struct plane_coding *encoding_of(enum sevir_type type)
@@ -25,6 +34,11 @@ const struct plane_coding *encoding_of(enum sevir_type type)
 const char *encoding_unit(enum sevir_type type)
 {
     return encodings[type].unit;
+}
+
+const char *encoding_name(enum sevir_type type)
+{
+    return encodings[type].name;
 }
 
 double encoding_vil_kg_m2(unsigned code)

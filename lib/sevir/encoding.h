@@ -12,5 +12,7 @@
 const struct plane_coding *encoding_of(enum sevir_type type);
 /** "reflectance", "\u00b0C", "VIL code", "flashes". */
 const char *encoding_unit(enum sevir_type type);
+/** What is seen, for people: "vertically integrated liquid". */
+const char *encoding_name(enum sevir_type type);
 /** kg/m2 of a VIL code 0..254; NaN for 255. */
 double encoding_vil_kg_m2(unsigned code);

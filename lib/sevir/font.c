@@ -3,13 +3,14 @@
  */
 #include "lib/sevir/font.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define FIRST 0x20
 #define ASCII 95
 
 /* clang-format off */
-static const uint8_t glyphs[ASCII + 2][FONT_HEIGHT] = {
+static const uint8_t glyphs[ASCII + 3][FONT_HEIGHT] = {
     {0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}, /*   */
     {0x00, 0x08, 0x08, 0x08, 0x08, 0x08, 0x00, 0x08, 0x00, 0x00}, /* ! */
     {0x00, 0x14, 0x14, 0x14, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}, /* " */
@@ -107,18 +108,21 @@ static const uint8_t glyphs[ASCII + 2][FONT_HEIGHT] = {
     {0x00, 0x00, 0x00, 0x10, 0x2a, 0x04, 0x00, 0x00, 0x00, 0x00}, /* ~ */
     {0x00, 0x18, 0x24, 0x24, 0x18, 0x00, 0x00, 0x00, 0x00, 0x00}, /* degree */
     {0x00, 0x18, 0x24, 0x08, 0x10, 0x3c, 0x00, 0x00, 0x00, 0x00}, /* superscript two */
+    {0x00, 0x00, 0x00, 0x22, 0x22, 0x22, 0x26, 0x3a, 0x20, 0x20}, /* micro */
 };
 /* clang-format on */
 
 /** One character of UTF-8, and what follows it. What the font lacks is a question mark. */
 static const uint8_t *next_glyph(const char **text)
 {
+    static const char *const signs[] = {"\u00b0", "\u00b2", "\u00b5"};
     unsigned char c = (unsigned char)**text;
 
-    if (strncmp(*text, "\u00b0", 2) == 0 || strncmp(*text, "\u00b2", 2) == 0) {
-        const uint8_t *glyph = glyphs[ASCII + ((unsigned char)(*text)[1] == 0xb2)];
-        *text += 2;
-        return glyph;
+    for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        if (strncmp(*text, signs[i], 2) == 0) {
+            *text += 2;
+            return glyphs[ASCII + i];
+        }
     }
     (*text)++;
     while (((unsigned char)**text & 0xc0) == 0x80) {
@@ -138,12 +142,65 @@ unsigned font_width(const char *text)
     return width;
 }
 
-static void fill(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned size,
-                 uint8_t ink)
+static bool bit(const uint8_t *glyph, int row, int column)
 {
-    for (uint32_t row = y; row < y + size && row < canvas->height; row++) {
-        for (uint32_t column = x; column < x + size && column < canvas->width; column++) {
-            canvas->pixels[(size_t)row * canvas->width + column] = ink;
+    return row >= 0 && row < FONT_HEIGHT && column >= 0 && column < FONT_WIDTH &&
+           (glyph[row] >> (FONT_WIDTH - 1 - column) & 1) != 0;
+}
+
+/** Whether a corner of a glyph's pixel takes the colour of its neighbours there: they are alike,
+ * and no line goes on. (dy, dx) points to the corner. */
+static bool corner_turns(const uint8_t *glyph, int row, int column, int dy, int dx)
+{
+    const bool beside = bit(glyph, row, column + dx), over = bit(glyph, row + dy, column);
+
+    return beside == over && beside != bit(glyph, row - dy, column) &&
+           over != bit(glyph, row, column - dx);
+}
+
+/** Whether the middle of an edge does: a corner at one of its ends turns, and the line that makes
+ * it turn comes from the other. (dy, dx) points to the edge. */
+static bool edge_turns(const uint8_t *glyph, int row, int column, int dy, int dx)
+{
+    const bool self = bit(glyph, row, column);
+
+    for (int side = -1; side <= 1; side += 2) {
+        const int y = dy != 0 ? dy : side, x = dx != 0 ? dx : side;
+        const int far_y = dy != 0 ? dy : -side, far_x = dx != 0 ? dx : -side;
+
+        if (corner_turns(glyph, row, column, y, x) &&
+            self != bit(glyph, row + far_y, column + far_x)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Whether part (i, j) of a pixel drawn `scale` times as large is ink: Scale2x and Scale3x, which
+ * keep slanted strokes smooth. Parts inside a pixel are the pixel. */
+static bool part(const uint8_t *glyph, int row, int column, unsigned scale, unsigned i, unsigned j)
+{
+    const int dy = i == 0 ? -1 : i == scale - 1 ? 1 : 0;
+    const int dx = j == 0 ? -1 : j == scale - 1 ? 1 : 0;
+    const bool self = bit(glyph, row, column);
+
+    if (scale == 1 || (dy == 0 && dx == 0)) {
+        return self;
+    }
+    if (dy != 0 && dx != 0) {
+        return corner_turns(glyph, row, column, dy, dx) ? bit(glyph, row + dy, column) : self;
+    }
+    return edge_turns(glyph, row, column, dy, dx) ? bit(glyph, row + dy, column + dx) : self;
+}
+
+static void draw_pixel(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned scale,
+                       uint8_t ink, const uint8_t *glyph, int row, int column)
+{
+    for (unsigned i = 0; i < scale && y + i < canvas->height; i++) {
+        for (unsigned j = 0; j < scale && x + j < canvas->width; j++) {
+            if (part(glyph, row, column, scale, i, j)) {
+                canvas->pixels[(size_t)(y + i) * canvas->width + x + j] = ink;
+            }
         }
     }
 }
@@ -155,9 +212,8 @@ void font_draw(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigne
         const uint8_t *glyph = next_glyph(&text);
         for (unsigned row = 0; row < FONT_HEIGHT; row++) {
             for (unsigned column = 0; column < FONT_WIDTH; column++) {
-                if ((glyph[row] >> (FONT_WIDTH - 1 - column) & 1) != 0) {
-                    fill(canvas, x + column * scale, y + row * scale, scale, ink);
-                }
+                draw_pixel(canvas, x + column * scale, y + row * scale, scale, ink, glyph, (int)row,
+                           (int)column);
             }
         }
         x += FONT_WIDTH * scale;

@@ -1,5 +1,6 @@
 /** @file
- * A small bitmap font for labels on pictures: ASCII, the degree sign and the superscript two. Pure.
+ * A small bitmap font for labels on pictures: ASCII, the degree sign, the superscript two and the
+ * micro sign; slanted strokes stay smooth when it is drawn larger. Pure.
  */
 #pragma once
 

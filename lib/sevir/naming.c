@@ -11,12 +11,14 @@
 
 #include "lib/base/digest.h"
 #include "lib/base/mem.h"
+#include "lib/base/now.h"
 #include "lib/base/str.h"
 
 #define ID_MAX 64
 #define PART_MAX 200 /**< Bytes of one part of a key that we derive; file systems stop at 255. */
 #define KEY_MAX 1024
 #define TABLE_MAX 100
+#define RANDOM_ID 15 /**< R, YYMMDDhhmm, four digits more. */
 
 static const char *const type_names[SEVIR_TYPE_COUNT] = {
 #define X(name, text) [SEVIR_##name] = text,
@@ -64,6 +66,33 @@ bool naming_id_ok(const char *id)
         }
     }
     return true;
+}
+
+static bool is_letter_and_digits(const char *id, char letter)
+{
+    return id[0] == letter && id[1] != '\0' && id[1 + strspn(id + 1, "0123456789")] == '\0';
+}
+
+bool naming_id_is_storm(const char *id)
+{
+    return is_letter_and_digits(id, 'S');
+}
+
+bool naming_id_is_random(const char *id)
+{
+    return is_letter_and_digits(id, 'R') && strlen(id) == RANDOM_ID;
+}
+
+bool naming_id_time(const char *id, int64_t *ret_time_utc)
+{
+    char text[24];
+
+    if (!naming_id_is_random(id)) {
+        return false;
+    }
+    snprintf(text, sizeof(text), "20%.2s-%.2s-%.2s %.2s:%.2s:00", id + 1, id + 3, id + 5, id + 7,
+             id + 9);
+    return now_parse_utc(text, ret_time_utc);
 }
 
 /** Length without one known extension; never nothing. */

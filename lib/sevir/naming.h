@@ -27,6 +27,12 @@ bool sevir_type_parse(const char *text, enum sevir_type *ret_type);
 bool naming_file_matches(const char *key, const char *file_name);
 /** An id that is safe in a key: letters, digits, '-', '_' and '.', not only dots, at most 64. */
 bool naming_id_ok(const char *id);
+/** Whether the id is a storm's ("S858968") or a random event's ("R19061023267550"). */
+bool naming_id_is_storm(const char *id);
+bool naming_id_is_random(const char *id);
+/** The time that a random event's id holds, to the minute: within minutes of the catalog's own.
+ * False when there is none. */
+bool naming_id_time(const char *id, int64_t *ret_time_utc);
 
 /* Keys under the processed store (design §5); the caller frees each. */
 char *naming_frames_key(enum sevir_type type, int year, int month, const char *source_key);

@@ -12,12 +12,13 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
+#include "lib/sevir/lightning.h"
 #include "lib/sevir/projection.h"
 #include "lib/sevir/sheet_p.h"
 
 #define TINY 96 /**< Frames smaller than this are enlarged by a whole number. */
 #define CANVAS_MAX (1ull << 30)
-#define LABEL_MAX 64
+#define LABEL_MAX 32
 #define TITLE_LINES 3
 #define FILE_SHOWN 96
 #define ROWS_AHEAD 8 /**< Fetched before they are drawn. */
@@ -98,7 +99,7 @@ static void add_place(const struct catalog_row *row, struct strbuf *out)
     projection_forward(row->llcrnrlat, row->llcrnrlon, &x0, &y0);
     projection_forward(row->urcrnrlat, row->urcrnrlon, &x1, &y1);
     projection_inverse((x0 + x1) / 2, (y0 + y1) / 2, &lat, &lon);
-    strbuf_printf(out, "centre %.2f\u00b0%c %.2f\u00b0%c   %.0f x %.0f km", fabs(lat),
+    strbuf_printf(out, "centre %.2f\u00b0%c %.2f\u00b0%c   %.0f x %.0f km, north up", fabs(lat),
                   lat < 0 ? 'S' : 'N', fabs(lon), lon < 0 ? 'W' : 'E', row->width_m / 1000,
                   row->height_m / 1000);
 }
@@ -111,19 +112,44 @@ static const char *name_end(const char *name)
     return len > FILE_SHOWN ? name + len - FILE_SHOWN : name;
 }
 
+static const char *kind_of(const char *id)
+{
+    return naming_id_is_random(id) ? "random event" : naming_id_is_storm(id) ? "storm event" : "";
+}
+
+/** Without the catalog: what the file and the id tell. */
+static unsigned write_short_title(const struct sheet_options *options, struct strbuf *lines)
+{
+    const char *title = options->title != NULL ? name_end(options->title) : "";
+    char time[NOW_TEXT];
+    int64_t time_utc;
+    unsigned count = 0;
+
+    if (options->id == NULL) {
+        strbuf_printf(&lines[0], "%s   %s", title, sevir_type_name(options->type));
+        return 1;
+    }
+    strbuf_printf(&lines[count++], "%.64s   %s   %s", options->id, sevir_type_name(options->type),
+                  kind_of(options->id));
+    if (naming_id_time(options->id, &time_utc)) {
+        now_format_utc(time_utc, time);
+        strbuf_printf(&lines[count++], "about %.16s UTC, by its id", time);
+    }
+    strbuf_puts(&lines[count++], title);
+    return count;
+}
+
 static unsigned write_title(const struct sheet_options *options, struct strbuf *lines)
 {
     const struct catalog_row *row = options->row;
     char time[NOW_TEXT];
 
     if (row == NULL) {
-        strbuf_printf(&lines[0], "%s   %s", options->title != NULL ? name_end(options->title) : "",
-                      sevir_type_name(options->type));
-        return 1;
+        return write_short_title(options, lines);
     }
     now_format_utc(row->time_utc, time);
     strbuf_printf(&lines[0], "%s   %s   %.64s", row->id, sevir_type_name(options->type),
-                  row->event_type);
+                  row->event_type[0] != '\0' ? row->event_type : kind_of(row->id));
     strbuf_printf(&lines[1], "%s UTC   ", time);
     add_place(row, &lines[1]);
     strbuf_puts(&lines[2], name_end(row->file_name));
@@ -133,25 +159,59 @@ static unsigned write_title(const struct sheet_options *options, struct strbuf *
     return 3;
 }
 
-/** "f07", with the time and the minutes from the event's time where the catalog knows them. */
-static void write_label(const struct sheet_options *options, unsigned index,
-                        char ret_label[LABEL_MAX])
+/** "f07 18:30 -84 min": the frame, and where the catalog knows them, its time and the minutes from
+ * the event's. Flashes have no row of offsets and always the same times. */
+static void write_label(const struct sheet *sheet, unsigned index, char ret_label[LABEL_MAX])
 {
+    const struct sheet_options *options = sheet->options;
     const struct catalog_row *row = options->row;
     unsigned frame = options->frame_numbers[index];
-    char time[NOW_TEXT];
+    const bool timed = row != NULL && frame < row->frame_count;
+    char time[NOW_TEXT], clock[8] = "";
+    int minutes;
 
-    if (row == NULL || frame >= row->frame_count) {
+    if (!timed && (options->type != SEVIR_LGHT || frame >= LIGHTNING_FRAMES)) {
         snprintf(ret_label, LABEL_MAX, "f%02u", frame);
         return;
     }
-    int minutes = row->minute_offsets[frame];
-    now_format_utc(row->time_utc + minutes * INT64_C(60), time);
-    snprintf(ret_label, LABEL_MAX, minutes == 0 ? "f%02u %.5s %d min" : "f%02u %.5s %+d min", frame,
-             time + 11, minutes);
+    minutes = timed ? row->minute_offsets[frame] : lightning_minutes[frame];
+    if (row != NULL) {
+        now_format_utc(row->time_utc + minutes * INT64_C(60), time);
+        snprintf(clock, sizeof(clock), " %.5s", time + 11);
+    }
+    snprintf(ret_label, LABEL_MAX, minutes == 0 ? "f%02u%s %d%s" : "f%02u%s %+d%s", frame, clock,
+             minutes, sheet->short_labels ? "" : " min");
+}
+
+static unsigned widest_label(const struct sheet *sheet)
+{
+    unsigned widest = 0;
+
+    for (unsigned i = 0; i < sheet->options->frame_count; i++) {
+        char label[LABEL_MAX];
+        write_label(sheet, i, label);
+        widest = MAX_OF(widest, font_width(label));
+    }
+    return widest;
 }
 
 /* ---- measure ------------------------------------------------------------------------------- */
+
+/** The best that fits under a frame: large, large and short, small, small and short. */
+static void measure_labels(struct sheet *sheet)
+{
+    uint32_t width = 0;
+
+    for (unsigned attempt = 0; attempt < 4; attempt++) {
+        sheet->label_scale = attempt < 2 ? 2 : 1;
+        sheet->short_labels = attempt % 2 == 1;
+        width = widest_label(sheet) * sheet->label_scale;
+        if (width <= sheet->frame_width) {
+            break;
+        }
+    }
+    sheet->cell_width = MAX_OF(sheet->frame_width, width);
+}
 
 static void measure_frames(struct sheet *sheet)
 {
@@ -164,14 +224,7 @@ static void measure_frames(struct sheet *sheet)
     }
     sheet->frame_width = (uint32_t)MAX_OF(options->width * to / longest, 1);
     sheet->frame_height = (uint32_t)MAX_OF(options->height * to / longest, 1);
-    sheet->label_scale = sheet->frame_width >= 300 ? 2 : 1;
-    sheet->cell_width = sheet->frame_width;
-    for (unsigned i = 0; i < options->frame_count; i++) {
-        char label[LABEL_MAX];
-        write_label(options, i, label);
-        sheet->cell_width = MAX_OF(sheet->cell_width, font_width(label) * sheet->label_scale);
-    }
-    sheet->cell_height = sheet->frame_height + SHEET_GAP / 2 + FONT_HEIGHT * sheet->label_scale;
+    measure_labels(sheet);
     if ((uint64_t)options->frame_count * sheet->cell_width <= 1600) {
         sheet->columns = options->frame_count <= 6 ? options->frame_count : 0;
     }
@@ -191,7 +244,9 @@ static enum rc measure(struct sheet *sheet, const struct strbuf *lines, unsigned
     sheet->scale = 2;
     if (width < 700 || sheet_bar_width(sheet) > width) {
         sheet->scale = 1;
+        sheet->label_scale = 1;
     }
+    sheet->cell_height = sheet->frame_height + SHEET_GAP / 2 + FONT_HEIGHT * sheet->label_scale;
     sheet->title_y[0] = SHEET_MARGIN;
     for (unsigned i = 0; i < line_count; i++) {
         unsigned scale = sheet->scale + (i == 0);
@@ -289,8 +344,8 @@ static void draw_grid(struct sheet *sheet)
         uint32_t x = SHEET_MARGIN + i % sheet->columns * (sheet->cell_width + SHEET_GAP);
         uint32_t y = sheet->grid_y + i / sheet->columns * (sheet->cell_height + SHEET_GAP);
         char label[LABEL_MAX];
-        write_label(options, i, label);
         draw_frame(sheet, options->frames[i], columns, x, y);
+        write_label(sheet, i, label);
         font_draw(&sheet->canvas, x, y + sheet->frame_height + SHEET_GAP / 2, sheet->label_scale,
                   SHEET_INK, label);
     }

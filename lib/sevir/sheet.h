@@ -13,7 +13,8 @@ struct sheet_options {
     enum sevir_type type;
     const struct catalog_row
         *row;               /**< NULL when the catalog is not at hand: then a shorter title. */
-    const char *title;      /**< Used when `row` is NULL: the file and index or id. */
+    const char *title;      /**< Used when `row` is NULL: the file and index. */
+    const char *id;         /**< Then also this, if the file tells it; may be NULL. */
     uint32_t width, height; /**< Of one frame, pixels. */
     const uint8_t *const *frames; /**< Indexed by colors_map(); codes, where there is a map. Row 0
                                      is south. */

@@ -1,5 +1,6 @@
 /** @file
- * The colour bar: boxes for VIL levels and flash counts, a continuous one for the rest.
+ * What is seen, and its colour bar: boxes for VIL levels and flash counts, a continuous one for the
+ * rest.
  *
  * A bar is a list of steps, each with a colour and the width of a share, and of ticks between them.
  * Ticks have one label a row; VIL has two rows, its codes and kg/m2.
@@ -13,10 +14,11 @@
 #include "lib/sevir/sheet_p.h"
 
 #define BOX 44         /**< Width of a box at scale 1: room for a label. */
-#define CONTINUOUS 300 /**< Width of a continuous bar at scale 1. */
+#define CONTINUOUS 440 /**< Width of a continuous bar at scale 1. */
 #define HEIGHT 14
 #define TICK 3
-#define COUNTS 6 /**< Flashes: 0 to 4, and 5 or more. */
+#define CAPTION (FONT_HEIGHT + 4) /**< What is above the bar. */
+#define COUNTS 6                  /**< Flashes: 0 to 4, and 5 or more. */
 
 /** Rows of labels have a name in front. */
 static const char *row_name(enum sevir_type type, unsigned row)
@@ -101,28 +103,36 @@ static uint32_t missing_width(const struct sheet *sheet)
 uint32_t sheet_bar_width(const struct sheet *sheet)
 {
     /* The last label is centred under the end of the bar. */
-    return names_width(sheet) + scale_width(sheet) +
-           MAX_OF(missing_width(sheet), (uint32_t)BOX / 2 * sheet->scale);
+    uint32_t bar = names_width(sheet) + scale_width(sheet) +
+                   MAX_OF(missing_width(sheet), (uint32_t)BOX / 2 * sheet->scale);
+
+    return MAX_OF(bar, font_width(encoding_name(sheet->options->type)) * sheet->scale);
 }
 
 uint32_t sheet_bar_height(const struct sheet *sheet)
 {
-    return (HEIGHT + TICK + 2 + row_count(sheet->options->type) * (FONT_HEIGHT + 2)) * sheet->scale;
+    return (CAPTION + HEIGHT + TICK + 2 + row_count(sheet->options->type) * (FONT_HEIGHT + 2)) *
+           sheet->scale;
 }
 
 /* ---- drawing ------------------------------------------------------------------------------- */
 
+static uint32_t bar_y(const struct sheet *sheet)
+{
+    return sheet->bar_y + CAPTION * sheet->scale;
+}
+
 static void label(struct sheet *sheet, uint32_t middle, unsigned row, const char *text)
 {
     uint32_t half = (font_width(text) - 1) * sheet->scale / 2;
-    uint32_t y = sheet->bar_y + (HEIGHT + TICK + 2 + row * (FONT_HEIGHT + 2)) * sheet->scale;
+    uint32_t y = bar_y(sheet) + (HEIGHT + TICK + 2 + row * (FONT_HEIGHT + 2)) * sheet->scale;
 
     font_draw(&sheet->canvas, middle > half ? middle - half : 0, y, sheet->scale, SHEET_INK, text);
 }
 
 static void tick(struct sheet *sheet, uint32_t x)
 {
-    sheet_fill(sheet, x, sheet->bar_y + HEIGHT * sheet->scale, sheet->scale, TICK * sheet->scale,
+    sheet_fill(sheet, x, bar_y(sheet) + HEIGHT * sheet->scale, sheet->scale, TICK * sheet->scale,
                SHEET_INK);
 }
 
@@ -150,9 +160,9 @@ static void draw_missing(struct sheet *sheet, uint32_t x)
     uint32_t width = BOX * sheet->scale;
 
     x += BOX / 2 * sheet->scale;
-    sheet_fill(sheet, x, sheet->bar_y, width, HEIGHT * sheet->scale,
+    sheet_fill(sheet, x, bar_y(sheet), width, HEIGHT * sheet->scale,
                sheet->remap[colors_index(sheet->options->type, (double)NAN)]);
-    sheet_frame_line(sheet, x, sheet->bar_y, width, HEIGHT * sheet->scale);
+    sheet_frame_line(sheet, x, bar_y(sheet), width, HEIGHT * sheet->scale);
     label(sheet, x + width / 2, 0, "missing");
 }
 
@@ -164,7 +174,7 @@ static void draw_boxes(struct sheet *sheet, uint32_t x)
 
     for (unsigned box = 0; box < boxes; box++) {
         char text[16];
-        sheet_fill(sheet, x + box * width, sheet->bar_y, width, HEIGHT * sheet->scale,
+        sheet_fill(sheet, x + box * width, bar_y(sheet), width, HEIGHT * sheet->scale,
                    sheet->remap[box_color(type, box)]);
         if (type == SEVIR_LGHT) {
             snprintf(text, sizeof(text), "%u%s", box, box == COUNTS - 1 ? "+" : "");
@@ -186,7 +196,7 @@ static void draw_continuous(struct sheet *sheet, uint32_t x)
 
     for (uint32_t column = 0; column < width; column++) {
         double code = code_at(type, (column + 0.5) / width);
-        sheet_fill(sheet, x + column, sheet->bar_y, 1, HEIGHT * sheet->scale,
+        sheet_fill(sheet, x + column, bar_y(sheet), 1, HEIGHT * sheet->scale,
                    sheet->remap[colors_index(type, code)]);
     }
     colors_range(type, &low, &high);
@@ -199,11 +209,29 @@ static void draw_continuous(struct sheet *sheet, uint32_t x)
     }
 }
 
+/** What is seen; and how to read what stands under the frames, where there is room for that. */
+static void draw_caption(struct sheet *sheet)
+{
+    static const char legend[] = "frame, time (UTC), minutes from the event";
+    const char *name = encoding_name(sheet->options->type);
+    const uint32_t name_width = font_width(name) * sheet->scale;
+    const uint32_t legend_width = font_width(legend) * sheet->scale;
+    const uint32_t room = sheet->canvas.width - 2 * SHEET_MARGIN;
+
+    font_draw(&sheet->canvas, SHEET_MARGIN, sheet->bar_y, sheet->scale, SHEET_INK, name);
+    if (sheet->short_labels && sheet->options->row != NULL &&
+        name_width + legend_width + 2 * FONT_WIDTH * sheet->scale <= room) {
+        font_draw(&sheet->canvas, SHEET_MARGIN + room - legend_width, sheet->bar_y, sheet->scale,
+                  SHEET_INK, legend);
+    }
+}
+
 void sheet_bar_draw(struct sheet *sheet)
 {
     enum sevir_type type = sheet->options->type;
     uint32_t x = SHEET_MARGIN + names_width(sheet);
 
+    draw_caption(sheet);
     for (unsigned row = 0; row < row_count(type); row++) {
         const char *name = row_name(type, row);
         label(sheet, SHEET_MARGIN + font_width(name) * sheet->scale / 2, row, name);
@@ -213,5 +241,5 @@ void sheet_bar_draw(struct sheet *sheet)
     } else {
         draw_continuous(sheet, x);
     }
-    sheet_frame_line(sheet, x, sheet->bar_y, scale_width(sheet), HEIGHT * sheet->scale);
+    sheet_frame_line(sheet, x, bar_y(sheet), scale_width(sheet), HEIGHT * sheet->scale);
 }

@@ -23,6 +23,7 @@ struct sheet {
     unsigned label_scale; /**< Of the frames' labels. */
     uint32_t frame_width, frame_height, cell_width, cell_height;
     unsigned columns, rows;
+    bool short_labels; /**< "-84" instead of "-84 min". */
     uint32_t title_y[4], grid_y, bar_y;
 
     struct font_canvas canvas;
@@ -30,7 +31,7 @@ struct sheet {
 
 /** Marks the colours that the type's bar wants. */
 void sheet_bar_colors(enum sevir_type type, bool used[256]);
-/** With its labels; wants `scale`. */
+/** With its labels and what is above it; wants `scale`. */
 uint32_t sheet_bar_width(const struct sheet *sheet);
 uint32_t sheet_bar_height(const struct sheet *sheet);
 void sheet_bar_draw(struct sheet *sheet);

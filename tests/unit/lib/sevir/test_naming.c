@@ -53,6 +53,24 @@ static void an_id_is_safe_in_a_key(void **state)
     assert_false(naming_id_ok("0123456789012345678901234567890123456789012345678901234567890123x"));
 }
 
+static void an_id_tells_storm_from_random_and_a_random_one_its_time(void **state)
+{
+    int64_t time = 7;
+
+    (void)state;
+    assert_true(naming_id_is_storm("S858968"));
+    assert_false(naming_id_is_random("S858968"));
+    assert_false(naming_id_time("S858968", &time));
+    assert_false(naming_id_is_storm("S85x"));
+    assert_false(naming_id_is_storm("S"));
+    assert_true(naming_id_is_random("R19061023267550"));
+    assert_false(naming_id_is_random("R1906102326755"));
+    assert_false(naming_id_time("R19061332267550", &time));
+    assert_int_equal(time, 7);
+    assert_true(naming_id_time("R19061023267550", &time));
+    assert_int_equal(time, 1560209160); /* 2019-06-10 23:26 */
+}
+
 static void keys_are_those_of_the_design(void **state)
 {
     static const char *const h5 = "data/vil/2019/SEVIR_VIL_STORMEVENTS_2019_0101_0630.h5";
@@ -139,6 +157,7 @@ int main(void)
         cmocka_unit_test(every_type_is_found_by_its_name_and_nothing_else_is),
         cmocka_unit_test(a_file_name_means_the_key_that_ends_with_it_after_a_slash),
         cmocka_unit_test(an_id_is_safe_in_a_key),
+        cmocka_unit_test(an_id_tells_storm_from_random_and_a_random_one_its_time),
         cmocka_unit_test(keys_are_those_of_the_design),
         cmocka_unit_test(the_key_of_a_table_keeps_the_folders_that_keep_sources_apart),
         cmocka_unit_test(a_long_name_is_cut_and_stays_unlike_its_neighbours),

@@ -196,27 +196,42 @@ static void what_cannot_be_drawn_is_refused(void **state)
     assert_int_equal(png.len, 0);
 }
 
-static unsigned ink(const char *text)
+static unsigned ink_at(const char *text, unsigned scale)
 {
-    uint8_t pixels[64 * 16] = {0};
-    struct font_canvas canvas = {.pixels = pixels, .width = 64, .height = 16};
+    uint8_t pixels[64 * 32] = {0};
+    struct font_canvas canvas = {.pixels = pixels, .width = 64, .height = 32};
     unsigned count = 0;
 
-    font_draw(&canvas, 0, 0, 1, 1, text);
+    font_draw(&canvas, 0, 0, scale, 1, text);
     for (unsigned i = 0; i < sizeof(pixels); i++) {
         count += pixels[i];
     }
     return count;
 }
 
-static void the_font_has_all_of_ascii_and_two_signs_more(void **state)
+static unsigned ink(const char *text)
+{
+    return ink_at(text, 1);
+}
+
+/** A straight stroke grows as it is; a slanted one gains at its steps. */
+static void larger_letters_keep_straight_strokes_and_smooth_slanted_ones(void **state)
+{
+    (void)state;
+    assert_int_equal(ink_at("-", 2), 4 * ink("-"));
+    assert_int_equal(ink_at("|", 3), 9 * ink("|"));
+    assert_int_not_equal(ink_at("/", 2), 4 * ink("/"));
+    assert_int_not_equal(ink_at("O", 3), 9 * ink("O"));
+}
+
+static void the_font_has_all_of_ascii_and_three_signs_more(void **state)
 {
     (void)state;
     for (char c = '!'; c <= '~'; c++) {
         char text[2] = {c, '\0'};
         assert_in_range(ink(text), 2, 40);
     }
-    assert_int_equal(font_width("5\u00b0C\u00b2"), 4 * FONT_WIDTH);
+    assert_int_equal(font_width("5\u00b0C\u00b2\u00b5"), 5 * FONT_WIDTH);
     assert_int_not_equal(ink("\u00b0"), ink("?"));
     assert_int_equal(ink("\u20ac"), ink("?")); /* a sign that it lacks */
     assert_int_equal(ink("\xc2"), ink("?"));   /* a character cut short */
@@ -242,7 +257,8 @@ int main(void)
         cmocka_unit_test(many_frames_make_a_square_grid),
         cmocka_unit_test(the_same_frames_give_the_same_bytes),
         cmocka_unit_test(what_cannot_be_drawn_is_refused),
-        cmocka_unit_test(the_font_has_all_of_ascii_and_two_signs_more),
+        cmocka_unit_test(the_font_has_all_of_ascii_and_three_signs_more),
+        cmocka_unit_test(larger_letters_keep_straight_strokes_and_smooth_slanted_ones),
         cmocka_unit_test(text_is_cut_at_the_edge_of_the_canvas),
     };
 
