@@ -82,7 +82,7 @@ static void print_layout(const struct ctl *ctl, const char *uri, const struct la
 static enum ctl_exit run_inspect(struct ctl *ctl, const struct ctl_args *args)
 {
     const char *uri = args->words[0];
-    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new();
+    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new(ctl);
     scoped(ctl_object_done) struct ctl_object object = {0};
     scoped(layout_free) struct layout *layout = NULL;
     struct err err;

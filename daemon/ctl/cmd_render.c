@@ -330,7 +330,7 @@ static enum ctl_exit run_render(struct ctl *ctl, const struct ctl_args *args)
     if (ctl_number(args, "index", 0, UINT32_MAX, 0, &rendering.index, &err) != RC_OK) {
         return ctl_misuse("render", "%s", err.text);
     }
-    rendering.run = ctl_run_new();
+    rendering.run = ctl_run_new(ctl);
     rendering.arena = arena_new();
     rendering.written = json_array();
     enum ctl_exit code = render(&rendering);

@@ -57,9 +57,10 @@ static enum rc keep_row(const struct catalog_row *row, void *arg, bool *ret_stop
 }
 
 /** Nothing is printed of a catalog that turns out to be broken further down. */
-static enum ctl_exit select_rows(const char *catalog, struct selecting *selecting)
+static enum ctl_exit select_rows(const struct ctl *ctl, const char *catalog,
+                                 struct selecting *selecting)
 {
-    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new();
+    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new(ctl);
     struct err err;
 
     strbuf_puts(&selecting->out,
@@ -87,7 +88,7 @@ static enum ctl_exit run_select(struct ctl *ctl, const struct ctl_args *args)
     if (ctl_selection(args, &selecting.selection, &err) != RC_OK) {
         code = ctl_misuse("select", "--%s", err.text);
     } else {
-        code = select_rows(catalog, &selecting);
+        code = select_rows(ctl, catalog, &selecting);
     }
     selection_done(&selecting.selection);
     strbuf_done(&selecting.out);

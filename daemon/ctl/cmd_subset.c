@@ -343,6 +343,7 @@ static enum ctl_exit make_subset(struct subsetting *subset, const char *catalog,
         return ctl_fail_err(&err);
     }
     subset->progress = ctl_progress_new(subset->ctl, CTL_COUNT);
+    ctl_progress_set(subset->progress, "events", 0, subset->count);
     enum rc rc = take_files(subset, &err);
     ctl_progress_free(subset->progress);
     if (rc != RC_OK || fs_write_file(new_catalog, subset->catalog.data, subset->catalog.len, 0644,
@@ -379,7 +380,7 @@ static enum ctl_exit run_subset(struct ctl *ctl, const struct ctl_args *args)
     if (ctl_selection(args, &subset.selection, &err) != RC_OK) {
         code = ctl_misuse("subset", "--%s", err.text);
     } else {
-        subset.run = ctl_run_new();
+        subset.run = ctl_run_new(ctl);
         subset.arena = arena_new();
         subset.files = json_array();
         subset.missing = json_array();

@@ -133,7 +133,8 @@ void ctl_table_cellf(struct ctl_table *table, const char *fmt, ...)
 /** To standard output; nothing but the titles when there are no rows. */
 void ctl_table_print(const struct ctl *ctl, const struct ctl_table *table);
 
-/** A progress bar on standard error; draws nothing unless ctl->progress. */
+/** A progress bar on standard error; draws nothing unless ctl->progress, nor while there is one
+ * already. */
 struct ctl_progress;
 enum ctl_unit { CTL_COUNT, CTL_BYTES };
 struct ctl_progress *ctl_progress_new(const struct ctl *ctl, enum ctl_unit unit);

@@ -46,6 +46,8 @@ static enum rc feed_object(struct ctl_run *run, const struct ctl_object *object,
                            struct csv_reader *reader, struct err *err)
 {
     scoped(free) char *piece = mem_zeroed(PIECE);
+    scoped(ctl_progress_free) struct ctl_progress *progress =
+        ctl_progress_new(ctl_run_ctl(run), CTL_BYTES);
 
     for (uint64_t at = 0; at < object->size;) {
         size_t len = (size_t)MIN_OF(PIECE, object->size - at);
@@ -54,6 +56,7 @@ static enum rc feed_object(struct ctl_run *run, const struct ctl_object *object,
             return err->rc;
         }
         at += len;
+        ctl_progress_set(progress, str_basename(object->key), at, object->size);
     }
     return csv_reader_end(reader, err);
 }

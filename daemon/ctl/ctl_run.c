@@ -14,19 +14,23 @@
 
 #define HELPER_DEADLINE_MS 60000
 #define HELPER_MEMORY (2ull << 30)
+#define PATIENCE_MS 500 /**< Before a bar is drawn. */
+#define REDRAW_MS 100
 
 struct ctl_run {
+    const struct ctl *ctl;
     struct loop *loop;
     struct work *work;
     struct h5_helper *helper;
 };
 
-struct ctl_run *ctl_run_new(void)
+struct ctl_run *ctl_run_new(const struct ctl *ctl)
 {
     static const unsigned widths[WORK_LANE_COUNT] = {
         [WORK_CPU] = 1, [WORK_FILE] = 4, [WORK_READ] = 1, [WORK_STATE] = 1, [WORK_CATALOG] = 1};
     struct ctl_run *run = mem_new(struct ctl_run);
 
+    run->ctl = ctl;
     run->loop = loop_new();
     run->work = work_new(run->loop, widths);
     return run;
@@ -41,6 +45,11 @@ void ctl_run_free(struct ctl_run *run)
     work_free(run->work);
     loop_free(run->loop);
     free(run);
+}
+
+const struct ctl *ctl_run_ctl(const struct ctl_run *run)
+{
+    return run->ctl;
 }
 
 struct loop *ctl_run_loop(struct ctl_run *run)
@@ -84,7 +93,12 @@ struct h5_object ctl_object_h5(const struct ctl_object *object)
 
 /** What is waited for, and how it ended. */
 struct wait {
-    struct loop *loop;
+    struct ctl_run *run;
+    const char *label;          /**< NULL: nothing to show. */
+    const struct h5_slab *slab; /**< How far it is; NULL: what the helper has read tells. */
+    uint64_t helper_before;
+    struct ctl_progress *progress;
+    struct loop_timer *redraw;
     bool over;
     struct err err; /**< rc RC_OK when it went well. */
     struct ctl_object *object;
@@ -97,14 +111,40 @@ static void end_wait(struct wait *wait, const struct err *err)
         wait->err = *err;
     }
     wait->over = true;
-    loop_stop(wait->loop);
+    loop_stop(wait->run->loop);
+}
+
+static void on_redraw(void *arg)
+{
+    struct wait *wait = arg;
+    uint64_t total = 0, done = 0;
+
+    if (wait->progress == NULL) {
+        wait->progress = ctl_progress_new(wait->run->ctl, CTL_BYTES);
+    }
+    if (wait->slab != NULL) {
+        total = h5_slab_fetch_bytes(wait->slab);
+        done = h5_slab_arrived_bytes(wait->slab);
+    }
+    if (done == 0 && wait->run->helper != NULL) {
+        done = h5_helper_bytes(wait->run->helper) - wait->helper_before;
+        total = done > total ? 0 : total;
+    }
+    ctl_progress_set(wait->progress, wait->label, done, total);
+    loop_timer_arm(wait->redraw, REDRAW_MS);
 }
 
 static enum rc wait_for(struct wait *wait, struct err *err)
 {
-    while (!wait->over) {
-        loop_run(wait->loop);
+    if (wait->label != NULL && wait->run->ctl->progress) {
+        wait->redraw = loop_timer_new(wait->run->loop, on_redraw, wait);
+        loop_timer_arm(wait->redraw, PATIENCE_MS);
     }
+    while (!wait->over) {
+        loop_run(wait->run->loop);
+    }
+    ctl_progress_free(wait->progress);
+    loop_timer_free(wait->redraw);
     if (wait->err.rc != RC_OK) {
         *err = wait->err;
     }
@@ -228,7 +268,7 @@ enum rc ctl_run_head(struct ctl_run *run, struct store *store, const char *key,
                      struct ctl_object *ret_object, struct err *err)
 {
     struct ctl_object object = {.store = store};
-    struct wait wait = {.loop = run->loop, .object = &object};
+    struct wait wait = {.run = run, .object = &object};
 
     store_head(store, key, on_head, &wait);
     if (wait_for(&wait, err) == RC_OK) {
@@ -240,7 +280,7 @@ enum rc ctl_run_head(struct ctl_run *run, struct store *store, const char *key,
 enum rc ctl_run_get(struct ctl_run *run, const struct ctl_object *object, uint64_t offset,
                     size_t len, void *buffer, struct err *err)
 {
-    struct wait wait = {.loop = run->loop};
+    struct wait wait = {.run = run};
 
     store_get(object->store, object->key, NULL, object->etag, offset, len, buffer, on_done, &wait);
     return wait_for(&wait, err);
@@ -257,7 +297,8 @@ static void on_layout(struct layout *layout, const struct err *err, void *arg)
 enum rc ctl_run_layout(struct ctl_run *run, const struct ctl_object *object,
                        struct layout **ret_layout, struct err *err)
 {
-    struct wait wait = {.loop = run->loop};
+    struct wait wait = {
+        .run = run, .label = object->key, .helper_before = h5_helper_bytes(ctl_run_helper(run))};
     struct h5_object h5 = ctl_object_h5(object);
 
     h5_layout(ctl_run_helper(run), &h5, on_layout, &wait);
@@ -273,7 +314,8 @@ enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
                      const uint8_t **ret_rows, struct err *err)
 {
     struct h5_object h5 = ctl_object_h5(object);
-    struct wait wait = {.loop = run->loop};
+    struct wait wait = {
+        .run = run, .label = object->key, .helper_before = h5_helper_bytes(ctl_run_helper(run))};
     scoped(h5_slab_free) struct h5_slab *slab = NULL;
 
     if (h5_slab_open(ctl_run_helper(run), &h5, layout, dataset, first, count, &slab, err) !=
@@ -284,6 +326,7 @@ enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
         return err_set(err, RC_LIMIT, "dataset '%.80s': an event takes %" PRIu64 " bytes of memory",
                        dataset->name, h5_slab_bytes(slab));
     }
+    wait.slab = slab;
     h5_slab_fetch(slab, on_done, &wait);
     if (wait_for(&wait, err) != RC_OK || h5_slab_decode(slab, ret_rows, err) != RC_OK) {
         return err->rc;

@@ -1,6 +1,7 @@
 /** @file
  * A loop of sevirctl's own, for commands that read objects without a daemon: each call below starts
- * one thing and runs the loop until it has ended.
+ * one thing and runs the loop until it has ended. What takes long draws a bar meanwhile, unless the
+ * command has one of its own.
  *
  * Thread:     one.
  * Completion: none; the calls wait.
@@ -8,13 +9,16 @@
  */
 #pragma once
 
+#include "daemon/ctl/ctl.h"
 #include "lib/h5/h5_slab.h"
 #include "lib/sevir/catalog_row.h"
 #include "lib/store/store.h"
 
 struct ctl_run;
 
-struct ctl_run *ctl_run_new(void);
+/** `ctl` says whether waiting may be shown, and outlives the run. */
+struct ctl_run *ctl_run_new(const struct ctl *ctl);
+const struct ctl *ctl_run_ctl(const struct ctl_run *run);
 void ctl_run_free(struct ctl_run *run);
 SCOPED_FN(struct ctl_run, ctl_run_free)
 struct loop *ctl_run_loop(struct ctl_run *run);

@@ -20,12 +20,15 @@ struct ctl_progress {
     bool has_first;
 };
 
+static unsigned bars; /**< At the moment; the first of them draws. */
+
 struct ctl_progress *ctl_progress_new(const struct ctl *ctl, enum ctl_unit unit)
 {
     struct ctl_progress *progress = mem_new(struct ctl_progress);
 
-    *progress =
-        (struct ctl_progress){.draws = ctl->progress, .unit = unit, .began_ms = now_mono_ms()};
+    *progress = (struct ctl_progress){
+        .draws = ctl->progress && bars == 0, .unit = unit, .began_ms = now_mono_ms()};
+    bars++;
     return progress;
 }
 
@@ -117,6 +120,7 @@ void ctl_progress_free(struct ctl_progress *progress)
     if (progress == NULL) {
         return;
     }
+    bars--;
     if (progress->drawn) {
         fputs("\r\033[K", stderr);
         fflush(stderr);

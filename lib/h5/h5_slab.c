@@ -21,6 +21,7 @@
 struct piece {
     struct h5_slab *slab;
     struct store_op *op; /**< NULL: free. */
+    size_t len;
     bool busy;
 };
 
@@ -40,6 +41,7 @@ struct h5_slab {
     unsigned in_flight;
     size_t next_range;
     uint64_t next_at; /**< Within that range. */
+    uint64_t arrived;
     struct h5_call *call;
     struct err err; /**< The first failure; rc RC_OK while there is none. */
 };
@@ -129,6 +131,11 @@ uint64_t h5_slab_needed_bytes(const struct h5_slab *slab)
     return slab->plan != NULL ? slab->plan->needed_bytes : slab->rows_bytes;
 }
 
+uint64_t h5_slab_arrived_bytes(const struct h5_slab *slab)
+{
+    return slab->arrived;
+}
+
 /** Nothing is in flight and nothing will be: tell, once. */
 static void finish(struct h5_slab *slab)
 {
@@ -178,6 +185,7 @@ static void start_pieces(struct h5_slab *slab)
         }
         slab->in_flight++;
         piece->busy = true;
+        piece->len = len;
         piece->slab = slab;
         piece->op =
             store_get(slab->object.store, slab->object.key, slab->object.version, slab->object.etag,
@@ -202,6 +210,7 @@ static void on_piece(const struct err *err, void *arg)
     piece->busy = false;
     piece->op = NULL;
     slab->in_flight--;
+    slab->arrived += err == NULL ? piece->len : 0;
     if (err != NULL && slab->err.rc == RC_OK) {
         slab->err = *err;
         cancel_pieces(slab);
@@ -238,6 +247,7 @@ void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg)
     free(TAKE(slab->rows));
     slab->next_range = 0;
     slab->next_at = 0;
+    slab->arrived = 0;
     if (!take_memory(slab)) {
         err_set(&slab->err, RC_LIMIT, "dataset '%.80s': no memory for its rows",
                 slab->dataset->name);

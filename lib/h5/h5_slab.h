@@ -27,6 +27,8 @@ uint64_t h5_slab_bytes(const struct h5_slab *slab);
 /** Bytes it will ask of the store, and the least that could do. */
 uint64_t h5_slab_fetch_bytes(const struct h5_slab *slab);
 uint64_t h5_slab_needed_bytes(const struct h5_slab *slab);
+/** Of h5_slab_fetch_bytes(), those that have arrived. The helper does not tell until it is done. */
+uint64_t h5_slab_arrived_bytes(const struct h5_slab *slab);
 
 void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg);
 void h5_slab_cancel(struct h5_slab *slab);
