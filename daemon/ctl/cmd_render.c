@@ -1,5 +1,5 @@
 /** @file
- * render: one event as a contact sheet, or as a picture a frame.
+ * render: one event as a contact sheet, as a picture a frame, or as an animation.
  */
 #include <inttypes.h>
 
@@ -7,6 +7,7 @@
 #include "daemon/ctl/ctl_planes.h"
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/data/apng.h"
 #include "lib/sevir/colors.h"
 #include "lib/sevir/lightning.h"
 #include "lib/sevir/sheet.h"
@@ -14,6 +15,7 @@
 #define MANY_FRAMES 16 /**< More than this are drawn small on a sheet. */
 #define SMALL 192
 #define LARGE 384
+#define DELAY_MS 200 /**< A frame of an animation. */
 
 struct rendering {
     struct ctl *ctl;
@@ -27,6 +29,8 @@ struct rendering {
     struct ctl_planes planes;
     unsigned *frames; /**< Which of them to draw. */
     unsigned frame_count;
+    enum rc (*draw)(struct rendering *rendering, struct err *err);
+    unsigned delay_ms, loops; /**< Of an animation. */
     struct arena *arena;
     struct catalog_row row; /**< Of the catalog; `id` is NULL when it was not asked or has none. */
     json_t *written;
@@ -189,10 +193,47 @@ static enum rc write_picture(struct rendering *rendering, const char *path,
     return RC_OK;
 }
 
-static enum rc draw_each(struct rendering *rendering, struct err *err)
+static char *file_title(const struct rendering *rendering)
+{
+    return rendering->flashes == NULL
+               ? str_printf("%s [%" PRIu64 "]", rendering->file.object.key, rendering->index)
+               : str_dup(rendering->file.object.key);
+}
+
+static char *short_title(const struct rendering *rendering)
+{
+    char *file = file_title(rendering), *title = file;
+
+    if (rendering->id != NULL) {
+        title = str_printf("%s   %s", rendering->id, file);
+        free(file);
+    }
+    return title;
+}
+
+/** A frame as extraction draws it: native size, north up. */
+static enum rc encode_frame(const struct rendering *rendering, struct pngfile_encoder *encoder,
+                            unsigned frame, const struct pngfile_text *text, struct strbuf *out,
+                            struct err *err)
 {
     const struct colors *colors = colors_of(rendering->file.type);
-    const struct ctl_planes *planes = &rendering->planes;
+    const struct pngfile_picture picture = {
+        .pixels = plane_of(rendering, frame),
+        .width = rendering->planes.width,
+        .height = rendering->planes.height,
+        .flip = true,
+        .palette = colors->palette,
+        .colors = colors->count,
+        .texts = text,
+        .text_count = text != NULL,
+    };
+
+    return pngfile_encode(encoder, &picture, out, err);
+}
+
+static enum rc draw_each(struct rendering *rendering, struct err *err)
+{
+    scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
     scoped(ctl_progress_free) struct ctl_progress *progress =
         ctl_progress_new(rendering->ctl, CTL_COUNT);
 
@@ -200,13 +241,11 @@ static enum rc draw_each(struct rendering *rendering, struct err *err)
         return err->rc;
     }
     for (unsigned i = 0; i < rendering->frame_count; i++) {
-        unsigned frame = rendering->frames[i];
         scoped(strbuf_done) struct strbuf png = {0};
         char name[16];
-        naming_frame_file(frame, name);
+        naming_frame_file(rendering->frames[i], name);
         scoped(free) char *path = fs_join(rendering->out, name);
-        if (pngfile_indexed(plane_of(rendering, frame), planes->width, planes->height, true,
-                            colors->palette, colors->count, NULL, 0, &png, err) != RC_OK ||
+        if (encode_frame(rendering, encoder, rendering->frames[i], NULL, &png, err) != RC_OK ||
             write_picture(rendering, path, &png, err) != RC_OK) {
             return err->rc;
         }
@@ -215,15 +254,39 @@ static enum rc draw_each(struct rendering *rendering, struct err *err)
     return RC_OK;
 }
 
-static char *short_title(const struct rendering *rendering)
+static enum rc refuse_folder(const struct rendering *rendering, struct err *err)
 {
-    if (rendering->id != NULL && rendering->flashes == NULL) {
-        return str_printf("%s   %s [%" PRIu64 "]", rendering->id, rendering->file.object.key,
-                          rendering->index);
+    return ctl_run_is_folder(rendering->out)
+               ? err_set(err, RC_INVALID, "'%s' is a folder; name a file in it, or say --each",
+                         rendering->out)
+               : RC_OK;
+}
+
+static enum rc draw_animation(struct rendering *rendering, struct err *err)
+{
+    scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
+    scoped(ctl_progress_free) struct ctl_progress *progress =
+        ctl_progress_new(rendering->ctl, CTL_COUNT);
+    scoped(free) char *title = short_title(rendering);
+    const struct pngfile_text text = {.keyword = "Title", .text = title};
+    scoped(strbuf_done) struct strbuf png = {0}, out = {0};
+    struct apng apng;
+
+    if (refuse_folder(rendering, err) != RC_OK) {
+        return err->rc;
     }
-    return rendering->id != NULL
-               ? str_printf("%s   %s", rendering->id, rendering->file.object.key)
-               : str_printf("%s [%" PRIu64 "]", rendering->file.object.key, rendering->index);
+    apng_begin(&apng, rendering->frame_count, rendering->delay_ms, rendering->loops, &out);
+    for (unsigned i = 0; i < rendering->frame_count; i++) {
+        strbuf_reset(&png);
+        if (encode_frame(rendering, encoder, rendering->frames[i], i == 0 ? &text : NULL, &png,
+                         err) != RC_OK ||
+            apng_add(&apng, png.data, png.len, err) != RC_OK) {
+            return err->rc;
+        }
+        ctl_progress_set(progress, "frames", i + 1, rendering->frame_count);
+    }
+    apng_end(&apng);
+    return write_picture(rendering, rendering->out, &out, err);
 }
 
 static enum rc draw_sheet(struct rendering *rendering, struct err *err)
@@ -231,7 +294,7 @@ static enum rc draw_sheet(struct rendering *rendering, struct err *err)
     const struct ctl_planes *planes = &rendering->planes;
     unsigned longest = MAX_OF(planes->width, planes->height);
     unsigned side = rendering->frame_count > MANY_FRAMES ? SMALL : LARGE;
-    scoped(free) char *title = short_title(rendering);
+    scoped(free) char *title = file_title(rendering);
     scoped(free) const uint8_t **frames = mem_resize(NULL, rendering->frame_count, sizeof(*frames));
     scoped(strbuf_done) struct strbuf png = {0};
 
@@ -242,18 +305,15 @@ static enum rc draw_sheet(struct rendering *rendering, struct err *err)
         .type = rendering->file.type,
         .row = rendering->row.id != NULL ? &rendering->row : NULL,
         .title = title,
+        .id = rendering->id,
         .width = planes->width,
         .height = planes->height,
         .frames = frames,
         .frame_numbers = rendering->frames,
         .frame_count = rendering->frame_count,
-        .scale_to = longest > side ? side : 0,
+        .scale_to = longest > side ? side : longest * (side / longest),
     };
-    if (ctl_run_is_folder(rendering->out)) {
-        return err_set(err, RC_INVALID, "'%s' is a folder; name a file in it, or say --each",
-                       rendering->out);
-    }
-    if (sheet_png(&options, &png, err) != RC_OK) {
+    if (refuse_folder(rendering, err) != RC_OK || sheet_png(&options, &png, err) != RC_OK) {
         return err->rc;
     }
     return write_picture(rendering, rendering->out, &png, err);
@@ -300,40 +360,65 @@ static void report(const struct rendering *rendering)
 static enum ctl_exit render(struct rendering *rendering)
 {
     struct err err;
-    bool each = ctl_flag(rendering->args, "each");
-
     if (load_event(rendering, &err) != RC_OK || look_up_catalog(rendering, &err) != RC_OK ||
-        choose_frames(rendering, &err) != RC_OK ||
-        (each ? draw_each : draw_sheet)(rendering, &err) != RC_OK) {
+        choose_frames(rendering, &err) != RC_OK || rendering->draw(rendering, &err) != RC_OK) {
         return ctl_fail_err(&err);
     }
     report(rendering);
     return CTL_DONE;
 }
 
-static enum ctl_exit run_render(struct ctl *ctl, const struct ctl_args *args)
+/** What is wanted, and of what; the exit code when that is misspoken. */
+static enum ctl_exit take_options(struct rendering *rendering)
 {
-    const char *id = ctl_value(args, "id"), *out = ctl_value(args, "output");
-    bool by_index = ctl_value(args, "index") != NULL;
-    struct rendering rendering = {.ctl = ctl, .args = args, .uri = args->words[0], .out = out};
+    const struct ctl_args *args = rendering->args;
+    const bool each = ctl_flag(args, "each"), animate = ctl_flag(args, "animate");
+    int64_t delay_ms;
+    uint64_t loops;
     struct err err;
 
-    if (out == NULL) {
+    if (rendering->out == NULL) {
         return ctl_misuse("render", "-o is missing: where to write");
     }
-    if (ctl_run_is_same(out, rendering.uri)) {
-        return ctl_fail("'%s' is what is read; choose another name for -o", out);
-    }
-    if (by_index == (id != NULL)) {
+    if ((ctl_value(args, "index") != NULL) == ctl_flag(args, "id")) {
         return ctl_misuse("render", "say which event: --index N or --id ID");
     }
-    if (ctl_number(args, "index", 0, UINT32_MAX, 0, &rendering.index, &err) != RC_OK) {
+    if (each && animate) {
+        return ctl_misuse("render", "--each and --animate: one of them");
+    }
+    if (!animate && (ctl_flag(args, "delay") || ctl_flag(args, "loop"))) {
+        return ctl_misuse("render", "--delay and --loop go with --animate");
+    }
+    if (ctl_number(args, "index", 0, UINT32_MAX, 0, &rendering->index, &err) != RC_OK ||
+        ctl_number(args, "loop", 0, INT32_MAX, 0, &loops, &err) != RC_OK ||
+        ctl_time(args, "delay", DELAY_MS, &delay_ms, &err) != RC_OK) {
         return ctl_misuse("render", "%s", err.text);
+    }
+    if (delay_ms < 0 || delay_ms > APNG_DELAY_MAX_MS) {
+        return ctl_misuse("render", "--delay is at most %d s", APNG_DELAY_MAX_MS / 1000);
+    }
+    rendering->draw = each ? draw_each : animate ? draw_animation : draw_sheet;
+    rendering->delay_ms = (unsigned)delay_ms;
+    rendering->loops = (unsigned)loops;
+    return CTL_DONE;
+}
+
+static enum ctl_exit run_render(struct ctl *ctl, const struct ctl_args *args)
+{
+    struct rendering rendering = {
+        .ctl = ctl, .args = args, .uri = args->words[0], .out = ctl_value(args, "output")};
+    enum ctl_exit code = take_options(&rendering);
+
+    if (code != CTL_DONE) {
+        return code;
+    }
+    if (ctl_run_is_same(rendering.out, rendering.uri)) {
+        return ctl_fail("'%s' is what is read; choose another name for -o", rendering.out);
     }
     rendering.run = ctl_run_new(ctl);
     rendering.arena = arena_new();
     rendering.written = json_array();
-    enum ctl_exit code = render(&rendering);
+    code = render(&rendering);
     json_decref(rendering.written);
     free(rendering.frames);
     ctl_planes_done(&rendering.planes);
@@ -348,6 +433,9 @@ static const struct ctl_option options[] = {
     {"id", 0, "ID", "the event with this id"},
     {"frames", 0, "LIST", "only these, as 10,20,30,40"},
     {"each", 0, NULL, "a picture a frame, native size, into the folder OUT"},
+    {"animate", 0, NULL, "an animated PNG, native size"},
+    {"delay", 0, "TIME", "how long a frame of an animation is shown, as 200ms (the default)"},
+    {"loop", 0, "N", "how often an animation plays; 0, the default, for ever"},
     {"output", 'o', "OUT", "the PNG, or with --each the folder, to write"},
     {"catalog", 0, "URI", "the CATALOG.csv, for times and place in the title"},
     {NULL},
@@ -359,8 +447,8 @@ const struct ctl_command ctl_cmd_render = {
     .summary = "draw an event of a SEVIR file as a labelled contact sheet",
     .help =
         "Pictures have SEVIR's own colours and north is up. With --each, f00.png and so on are\n"
-        "the very pixels that extraction writes. Of a file of flashes, the counts on the grid\n"
-        "of 48 by 48 cells are drawn.",
+        "the very pixels that extraction writes; --animate makes one PNG of them that plays. Of\n"
+        "a file of flashes, the counts on the grid of 48 by 48 cells are drawn.",
     .options = options,
     .min_words = 1,
     .max_words = 1,

@@ -152,6 +152,46 @@ def test_a_sheet_without_its_catalog_row_says_so_and_is_made(raw, tmp_path):
     assert Image.open(tmp_path / "a.png").text["Title"].startswith("S100")
 
 
+def test_the_title_says_what_is_known(raw, tmp_path):
+    def title(*words):
+        ctl("render", raw.path["vil"], *words, "-o", tmp_path / "a.png", check=0)
+        return Image.open(tmp_path / "a.png").text["Title"]
+
+    catalog = raw.root / "CATALOG.csv"
+    assert title("--id", "S200", "--catalog", catalog) == "S200   vil   " + raw.rows[1]["event_type"]
+    assert title("--id", "S200") == "S200   vil   storm event"
+    assert title("--id", IDS[2]) == IDS[2] + "   vil   random event"
+
+
+@pytest.mark.parametrize("img_type", ["vil", "ir069", "ir107", "vis", "lght"])
+def test_an_animation_plays_the_frames_of_each(raw, tmp_path, img_type):
+    ctl("render", raw.path[img_type], "--id", "S200", "--each", "-o", tmp_path / "out", check=0)
+    ctl("render", raw.path[img_type], "--id", "S200", "--animate", "-o", tmp_path / "a.png", check=0)
+    frames = sorted((tmp_path / "out").iterdir())
+    with Image.open(tmp_path / "a.png") as film:
+        assert film.is_animated and film.n_frames == len(frames)
+        assert film.info["loop"] == 0 and film.info["Title"].startswith("S200")
+        for number, path in enumerate(frames):
+            film.seek(number)
+            assert film.info["duration"] == 200
+            np.testing.assert_array_equal(
+                np.asarray(film.convert("RGB")), np.asarray(Image.open(path).convert("RGB"))
+            )
+
+
+def test_an_animation_takes_frames_delay_and_loops(raw, tmp_path):
+    ctl("render", raw.path["vil"], "--index", 0, "--animate", "--frames", "5,1", "--delay", "1s",
+        "--loop", 3, "-o", tmp_path / "a.png", check=0)  # fmt: skip
+    ctl("render", raw.path["vil"], "--index", 0, "--each", "-o", tmp_path / "out", check=0)
+    with Image.open(tmp_path / "a.png") as film:
+        assert film.n_frames == 2 and film.info["loop"] == 3
+        for number, name in enumerate(("f05.png", "f01.png")):
+            film.seek(number)
+            assert film.info["duration"] == 1000
+            want = np.asarray(Image.open(tmp_path / "out" / name).convert("RGB"))
+            np.testing.assert_array_equal(np.asarray(film.convert("RGB")), want)
+
+
 def test_flashes_are_counted_on_their_grid(tmp_path):
     table = np.array(
         [
@@ -186,6 +226,11 @@ def test_flashes_are_counted_on_their_grid(tmp_path):
         (["--index", 0], 2),
         (["-o", "x.png"], 2),
         (["--index", 0, "--id", "S100", "-o", "x.png"], 2),
+        (["--index", 0, "--each", "--animate", "-o", "x.png"], 2),
+        (["--index", 0, "--delay", "1s", "-o", "x.png"], 2),
+        (["--index", 0, "--animate", "--delay", "70s", "-o", "x.png"], 2),
+        (["--index", 0, "--animate", "--loop", "-1", "-o", "x.png"], 2),
+        (["--index", 0, "--animate", "-o", "."], 1),
         (["--index", "-1", "-o", "x.png"], 2),
         (["--index", 4, "-o", "x.png"], 1),
         (["--id", "S999", "-o", "x.png"], 1),
