@@ -162,7 +162,7 @@ class World:
     def is_empty(self, queue):
         return self.counts(queue) == (0, 0, 0)
 
-    def take(self, queue, wait_s=1):
+    def take(self, queue, wait_s=0):
         """Receives and deletes: the bodies of what is visible."""
         sqs, bodies = self.client("sqs"), []
         while True:
@@ -237,6 +237,64 @@ class World:
         return daemon
 
 
+class Fake(World):
+    """tests/fake: quick, exact, and as bad as it is told to be (tests/fake/faults.py)."""
+
+    def __init__(self, log_path):
+        self.log = open(log_path, "ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fake"],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+        )
+        port = self.process.stdout.readline()
+        assert port, f"the fake did not start; {log_path}"
+        super().__init__(f"http://127.0.0.1:{int(port)}")
+
+    def ask(self, path, told=None, timeout=120):
+        """Of the fake's own API: tests/fake/admin.py."""
+        body = json.dumps({} if told is None else told).encode()
+        request = urllib.request.Request(f"{self.endpoint}/_fake/{path}", data=body)
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return json.loads(answer.read())
+
+    def reset(self, verify=True):
+        self.ask("reset", {"keys": {self.key_id: self.secret}, "verify": verify})
+        return self
+
+    def faults(self, *rules):
+        """From now on; see tests/fake/faults.py."""
+        self.ask("faults", list(rules))
+
+    def struck(self):
+        """How often each fault did: {"s3.GetObject.reset-body": 2}"""
+        return self.ask("stats")["struck"]
+
+    def stats(self):
+        return self.ask("stats")
+
+    def requests(self, operation=None, **wanted):
+        """Those answered so far: [{"operation": "s3.GetObject", "key": ..., "range": ...}]"""
+        found = self.ask("stats")["log"]
+        wanted = {**wanted, **({"operation": operation} if operation else {})}
+        return [entry for entry in found if wanted.items() <= entry.items()]
+
+    def wait(self, timeout_s=60, **what):
+        """See `wait` in tests/fake/admin.py; fails when it takes longer."""
+        assert self.ask("wait", {"timeout_s": timeout_s, **what}, timeout_s + 60), what
+
+    def wait_empty(self, queue, timeout_s=60):
+        self.wait(timeout_s, queue=queue.arn.rpartition(":")[2])
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(60)
+        self.process.stdout.close()
+        self.log.close()
+
+
 class Moto(World):
     """One moto. After reset() it is empty and refuses what is not signed with the new key."""
 
@@ -307,3 +365,22 @@ def moto_server(tmp_path_factory):
 def moto(moto_server):
     """An empty AWS by moto, which checks signatures."""
     return moto_server.reset()
+
+
+@pytest.fixture(scope="session")
+def fake_server(tmp_path_factory):
+    server = Fake(tmp_path_factory.mktemp("fake") / "fake.log")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def fake(fake_server):
+    """An empty AWS by tests/fake, which checks signatures."""
+    return fake_server.reset()
+
+
+@pytest.fixture(params=["moto", "fake"])
+def world(request):
+    """Each of them in turn."""
+    return request.getfixturevalue(request.param)

@@ -364,4 +364,4 @@ def running(daemon):
     return daemon.start()
 
 
-from aws_world import moto, moto_server  # noqa: E402, F401  fixtures
+from aws_world import fake, fake_server, moto, moto_server, world  # noqa: E402, F401  fixtures

@@ -1,0 +1,114 @@
+"""/_fake/NAME: what tests say to the fake, and ask of it. JSON in, JSON out.
+
+reset     keys {id: secret}, verify (true)             empty, no faults, nothing counted
+faults    [rule...]                                    instead of those before
+told      (nothing)                                    the rules, with how often each saw and fired
+object    bucket, key, path, etag                      a file, sparse or not, is that object
+objects   bucket, prefix, count, size                  so many alike
+clock     skew_s, advance_s                            Date, and what is held against a request's;
+                                                       so much later it is for leases and keys
+expire    key                                          that key is expired from now on
+public    bucket                                       anyone may
+place     part_min                                     smallest part of a multipart upload
+hold, release   duplicate, shuffle, seed               of notifications: events.py
+shuffle   queue, seed                                  any visible message may come first
+stats     (nothing)                                    what it was asked, and how it stands
+wait      timeout_s, and one of: queue (empty), dead; operation, count; published, count
+"""
+
+import asyncio
+import json
+
+from .faults import Script
+from .s3 import Version
+from .sign import Key
+from .wire import Answer, FileSlice
+
+
+class Admin:
+    def __init__(self, server):
+        self.server = server
+
+    def answer(self, request):
+        told = json.loads(request.body) if request.body else {}
+        try:
+            done = getattr(self, request.path.rpartition("/")[2])(told)
+        except Exception as error:  # a test's mistake: it shall read of it
+            return Answer(400, f"{type(error).__name__}: {error}".encode())
+        return self.later(done) if asyncio.iscoroutine(done) else self.wrap(done)
+
+    @staticmethod
+    def wrap(done):
+        return Answer(200, json.dumps(done).encode(), {"content-type": "application/json"})
+
+    async def later(self, done):
+        return self.wrap(await done)
+
+    def reset(self, told):
+        self.server.reset(told.get("keys", {}), told.get("verify", True))
+
+    def faults(self, told):
+        self.server.script = Script(told)
+
+    def told(self, _):
+        return self.server.script.told()
+
+    def object(self, told):
+        bucket = self.server.s3.buckets[told["bucket"]]
+        body = FileSlice(told["path"])
+        headers = {"content-type": "binary/octet-stream"}
+        self.server.s3.keep(bucket, told["key"], body, told["etag"], headers, {}, "Put")
+
+    def objects(self, told):
+        bucket, headers = self.server.s3.buckets[told["bucket"]], {"content-type": "text/plain"}
+        body = b"x" * told.get("size", 1)
+        for n in range(told["count"]):
+            version = Version(body, f"{n:032x}", None, headers, {}, f"{n:018X}")
+            bucket.objects[f"{told.get('prefix', '')}{n:08d}"] = [version]
+        bucket.is_sorted = False
+
+    def clock(self, told):
+        self.server.skew_s = told.get("skew_s", self.server.skew_s)
+        self.server.ahead_s += told.get("advance_s", 0)
+        for queue in self.server.sqs.queues.values():
+            queue.on_end()
+
+    def expire(self, told):
+        self.server.keys[told["key"]].expires_s = 0
+
+    def public(self, told):
+        self.server.s3.buckets[told["bucket"]].public = True
+
+    def place(self, told):
+        self.server.s3.part_min = told["part_min"]
+
+    def hold(self, _):
+        self.server.events.hold()
+
+    def release(self, told):
+        return self.server.events.release(**told)
+
+    def shuffle(self, told):
+        self.server.sqs.shuffle(told["queue"], told.get("seed", 1))
+
+    def stats(self, _):
+        return self.server.stats()
+
+    async def wait(self, told):
+        """True once it is so; false when it took too long."""
+        loop = self.server.loop
+        end = loop.time() + told.get("timeout_s", 60)
+        while not self.is_so(told):
+            left = end - loop.time()
+            if left <= 0:
+                return False
+            await self.server.change(min(left, 0.1))
+        return True
+
+    def is_so(self, told):
+        if "queue" in told:
+            queue = self.server.sqs.queues[told["queue"]]
+            return not queue.messages if told.get("empty", True) else bool(queue.messages)
+        if "published" in told:
+            return len(self.server.events.topics[told["published"]].published) >= told["count"]
+        return self.server.operations.get(told["operation"], 0) >= told["count"]
