@@ -67,6 +67,8 @@ struct daemon_reconciled {
     uint64_t gone;    /**< In the journal, no longer in the store: retiring. */
     uint64_t refused; /**< Keys that break a rule. */
 };
+/** The last one since the start, and when it ended; 0: none yet. */
+int64_t daemon_last_reconciled(const struct daemon *daemon, struct daemon_reconciled *ret_counts);
 typedef void daemon_reconciled_fn(const struct daemon_reconciled *counts, const struct err *err,
                                   void *arg);
 /** RC_CONFLICT when one is under way. */
@@ -102,6 +104,25 @@ struct daemon_status {
     int64_t error_ms;
 };
 void daemon_status(const struct daemon *daemon, struct daemon_status *ret_status);
+/** A way in which the daemon hears of objects, as it is now. Strings are borrowed until the loop
+ * turns. */
+struct daemon_source {
+    const char *name;           /**< "list", "watch" */
+    bool on;                    /**< Configured, and at work. */
+    bool looking;               /**< A look is under way. */
+    bool counted;               /**< The five counts below mean something. */
+    uint64_t looks;             /**< Complete ones. */
+    int64_t began_ms, ended_ms; /**< Wall clock, of the last complete one; 0: none. */
+    uint64_t listed, known, queued, gone, refused; /**< In it. */
+    unsigned watches, settling;
+    uint64_t overflows; /**< Times that notices were lost and a listing stood in. */
+    const char *error;  /**< "" while all is well. */
+    int64_t error_ms;   /**< Since when. */
+};
+#define DAEMON_SOURCES 4
+/** How many were written. */
+unsigned daemon_sources(const struct daemon *daemon, struct daemon_source ret[DAEMON_SOURCES]);
+
 /** For /readyz: RUNNING, DRAINING or DRAINED, and the state writer answers. */
 bool daemon_ready(const struct daemon *daemon);
 

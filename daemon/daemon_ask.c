@@ -113,6 +113,7 @@ void daemon_reload(struct daemon *daemon, daemon_done_fn *done, void *arg)
 /* ---- reconcile */
 
 struct reconcile {
+    struct daemon *daemon;
     daemon_reconciled_fn *done;
     void *arg;
 };
@@ -138,6 +139,8 @@ static void on_reconciled(const struct source_counts *counts, const struct err *
                                             .missing = counts->queued,
                                             .gone = counts->gone,
                                             .refused = counts->refused};
+        reconcile->daemon->reconciled = result;
+        reconcile->daemon->reconciled_ms = now_wall_ms();
     }
     reconcile->done(err == NULL ? &result : NULL, err, reconcile->arg);
     free(reconcile);
@@ -147,12 +150,18 @@ void daemon_reconcile(struct daemon *daemon, daemon_reconciled_fn *done, void *a
 {
     struct reconcile *reconcile = mem_new(struct reconcile);
 
-    *reconcile = (struct reconcile){.done = done, .arg = arg};
+    *reconcile = (struct reconcile){.daemon = daemon, .done = done, .arg = arg};
     if (daemon->source == NULL) {
         loop_defer(daemon->services.loop, reconcile_refused, reconcile);
         return;
     }
     source_reconcile(daemon->source, on_reconciled, reconcile);
+}
+
+int64_t daemon_last_reconciled(const struct daemon *daemon, struct daemon_reconciled *ret_counts)
+{
+    *ret_counts = daemon->reconciled;
+    return daemon->reconciled_ms;
 }
 
 /* ---- submit */
@@ -293,4 +302,35 @@ void daemon_status(const struct daemon *daemon, struct daemon_status *ret_status
     for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {
         ret_status->jobs[s] = job_store_count(services->jobs, s);
     }
+}
+
+unsigned daemon_sources(const struct daemon *daemon, struct daemon_source ret[DAEMON_SOURCES])
+{
+    struct source_status status = {.error = ""};
+
+    if (daemon->source == NULL) {
+        return 0;
+    }
+    source_status(daemon->source, &status);
+    ret[0] = (struct daemon_source){.name = "list",
+                                    .on = true,
+                                    .looking = status.listing,
+                                    .counted = true,
+                                    .looks = status.listings,
+                                    .began_ms = status.list_began_ms,
+                                    .ended_ms = status.list_ended_ms,
+                                    .listed = status.last.listed,
+                                    .known = status.last.known,
+                                    .queued = status.last.queued,
+                                    .gone = status.last.gone,
+                                    .refused = status.last.refused,
+                                    .settling = status.settling,
+                                    .error = status.error,
+                                    .error_ms = status.error_ms};
+    ret[1] = (struct daemon_source){.name = "watch",
+                                    .on = status.watching,
+                                    .watches = status.watches,
+                                    .overflows = status.overflows,
+                                    .error = ""};
+    return 2;
 }

@@ -33,6 +33,9 @@ struct daemon {
     char *error; /**< Of the last reload or start of a service that failed. */
     int64_t error_ms;
 
+    struct daemon_reconciled reconciled; /**< The last, */
+    int64_t reconciled_ms;               /**< at that time; 0: none. */
+
     bool writer_asked;       /**< A probe of the state writer is under way, */
     int64_t writer_asked_ms; /**< since then (monotonic). */
     bool writer_failed;

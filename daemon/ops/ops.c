@@ -435,6 +435,7 @@ void ops_stop(struct ops *ops, loop_fn *done, void *arg)
     ops->done = done;
     ops->done_arg = arg;
     ops_events_stop(ops);
+    ops_history_stop(TAKE(ops->history));
     ops->stopping = (ops->control != NULL ? 1 : 0) + (ops->http != NULL ? 1 : 0);
     if (ops->http != NULL) {
         http_server_stop(ops->http, on_server_stopped, ops);
@@ -459,6 +460,7 @@ enum rc ops_start(struct services *services, struct daemon *daemon, struct ops *
         free(ops);
         return err->rc;
     }
+    ops->history = ops_history_start(services);
     if (start_http(ops, err) != RC_OK) {
         ops_stop(ops, forget, NULL);
         return err->rc;

@@ -11,6 +11,7 @@
 #include "lib/net/http_server.h"
 
 struct events_stream;
+struct ops_history;
 
 struct ops {
     struct services *services;
@@ -18,6 +19,7 @@ struct ops {
     struct http_server *control, *http;
     char http_address[64]; /**< "" when there is no listener. */
     struct events_stream *streams;
+    struct ops_history *history;
     unsigned queries; /**< Under way. */
     int64_t busy_us;  /**< Of the workers, as last counted. */
     unsigned refs;    /**< Calls, and one until the stop. */
@@ -86,11 +88,16 @@ void ops_time_json(struct strbuf *out, int64_t epoch_ms);
 
 /* ---- routes ------------------------------------------------------------------------------ */
 
-ops_route_fn ops_page, ops_metrics, ops_healthz, ops_readyz, ops_list_routes;
+ops_route_fn ops_page, ops_plain, ops_asset, ops_favicon, ops_metrics, ops_healthz, ops_readyz,
+    ops_list_routes;
 ops_route_fn ops_get_status, ops_get_jobs, ops_get_job, ops_get_explain, ops_get_tables,
-    ops_get_table, ops_get_config, ops_get_events;
+    ops_get_table, ops_get_config, ops_get_events, ops_get_history, ops_get_sources;
 ops_route_fn ops_post_submit, ops_post_retry_all, ops_post_retry, ops_post_cancel, ops_post_pause,
     ops_post_resume, ops_post_drain, ops_post_reload, ops_post_reconcile, ops_post_query;
+
+/** Samples what /v1/history shows, until it is stopped; NULL is fine there. */
+struct ops_history *ops_history_start(struct services *services);
+void ops_history_stop(struct ops_history *history);
 
 /** Ends every stream; before the servers stop. */
 void ops_events_stop(struct ops *ops);

@@ -11,6 +11,9 @@
 /* clang-format off */
 const struct ops_route ops_routes[] = {
     {"GET",  "/",                     READS,  ops_page,           "a page for people"},
+    {"GET",  "/plain",                READS,  ops_plain,          "the same without scripts"},
+    {"GET",  "/assets/{name}",        READS,  ops_asset,          "a file of that page"},
+    {"GET",  "/favicon.svg",          READS,  ops_favicon,        "its mark"},
     {"GET",  "/metrics",              READS,  ops_metrics,        "metrics for Prometheus"},
     {"GET",  "/healthz",              READS,  ops_healthz,        "whether the daemon lives"},
     {"GET",  "/readyz",               READS,  ops_readyz,         "whether it takes work"},
@@ -22,6 +25,8 @@ const struct ops_route ops_routes[] = {
     {"GET",  "/v1/tables",            READS,  ops_get_tables,     "the data catalog"},
     {"GET",  "/v1/tables/{name}",     READS,  ops_get_table,      "one table"},
     {"GET",  "/v1/config",            READS,  ops_get_config,     "the configuration that holds"},
+    {"GET",  "/v1/history",           READS,  ops_get_history,    "the last hour"},
+    {"GET",  "/v1/sources",           READS,  ops_get_sources,    "the last looks at the raw store"},
     {"GET",  "/v1/events",            READS,  ops_get_events,     "what happens, as server-sent events"},
     {"POST", "/v1/query",             ASKS,   ops_post_query,     "read-only SQL"},
     {"POST", "/v1/submit",            WRITES, ops_post_submit,    "sightings by hand"},

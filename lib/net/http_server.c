@@ -620,14 +620,21 @@ void http_responder_header(struct http_responder *responder, const char *name, c
     exchange->extra[exchange->extra_count++] = (struct http_pair){str_dup(name), str_dup(value)};
 }
 
+/** Nothing is kept by caches unless the handler has said so. */
 static void add_headers(struct exchange *exchange, const char *type)
 {
+    bool cached = false;
+
     MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(exchange->response, "X-Content-Type-Options", "nosniff");
     for (unsigned i = 0; i < exchange->extra_count; i++) {
-        MHD_add_response_header(exchange->response, exchange->extra[i].name,
-                                exchange->extra[i].value);
+        const struct http_pair *extra = &exchange->extra[i];
+
+        MHD_add_response_header(exchange->response, extra->name, extra->value);
+        cached = cached || strcasecmp(extra->name, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
+    }
+    if (!cached) {
+        MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     }
 }
 

@@ -1,7 +1,9 @@
 """The two listeners: who may ask for what, and that no request harms the daemon."""
 
+import gzip
 import http.client
 import os
+import re
 import socket
 import subprocess
 import time
@@ -275,7 +277,7 @@ def test_a_stream_ends_when_the_daemon_stops(daemon):
 
 
 def test_the_page_shows_the_states_without_any_script(running):
-    page = running.http("GET", "/")
+    page = running.http("GET", "/plain")
     assert page.headers["Content-Type"].startswith("text/html")
     assert "QUARANTINED" in page.text and "<script" not in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
@@ -347,3 +349,61 @@ def test_sockets_that_systemd_passed_are_served_and_left_in_place(daemon):
     assert daemon.socket.exists()  # systemd's, not ours to remove
     control.close()
     tcp.close()
+
+
+# -- the page ------------------------------------------------------------------------------------
+
+
+def page_files(running):
+    """The names of what the page loads; none where the dashboard was not built."""
+    return re.findall(r'"(?:\./|/)((?:assets/|favicon)[^"]+)"', running.http("GET", "/").text)
+
+
+def test_the_page_comes_with_all_of_its_files_and_a_strict_policy(running):
+    page = running.http("GET", "/")
+    assert page.status == 200 and page.headers["Content-Type"] == "text/html; charset=utf-8"
+    names = page_files(running)
+    if not names:
+        assert "dashboard was not built" in page.text
+        pytest.skip("this build has no dashboard (no npm, or no network)")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy and "http" not in policy
+    assert "<style" not in page.text and not re.search(r"<script(?![^>]*\ssrc=)", page.text)
+    assert " style=" not in page.text and " onload=" not in page.text
+    total = 0
+    for name in ["", *names]:
+        plain = running.http("GET", f"/{name}")
+        packed = running.http("GET", f"/{name}", headers={"Accept-Encoding": "gzip"})
+        assert plain.status == packed.status == 200, name
+        assert packed.headers["Content-Encoding"] == "gzip" and "Content-Encoding" not in plain.headers
+        assert gzip.decompress(packed.body) == plain.body
+        assert plain.headers["X-Content-Type-Options"] == "nosniff"
+        assert running.http("GET", f"/{name}", headers={"Accept-Encoding": "gzip;q=0"}).body == plain.body
+        again = running.http("GET", f"/{name}", headers={"If-None-Match": plain.headers["ETag"]})
+        assert again.status == 304 and again.body == b""
+        assert ("immutable" in plain.headers["Cache-Control"]) == name.startswith("assets/")
+        total += len(packed.body)
+    assert total <= 300_000
+
+
+def test_no_path_leads_out_of_the_page(running):
+    for path in ("/assets/../index.html", "/assets/..%2findex.html", "/assets/", "/assets/nothing.js", "/assets/%2e%2e"):
+        assert running.http("GET", path).status == 404, path
+
+
+def test_the_last_hour_and_the_sources(running):
+    running.sample.add("vil", ["S1"])
+    running.sample.write_catalog()
+    running.wait_idle()
+    running.wait_for(lambda status: status["jobs"]["DONE"] == 2)
+    running.post("/v1/reconcile")
+    history = running.get("/v1/history")
+    minutes = [dict(zip(history["minutes"]["columns"], row)) for row in history["minutes"]["rows"]]
+    assert sum(minute["done"] for minute in minutes) == 2
+    assert all(0 <= minute["lag_mean_s"] <= minute["lag_max_s"] for minute in minutes if minute["done"])
+    samples = [dict(zip(history["samples"]["columns"], row)) for row in history["samples"]["rows"]]
+    assert samples[-1]["done"] == 2 and samples[-1]["frames"] > 0
+    sources = running.get("/v1/sources")
+    listing = next(source for source in sources["sources"] if source["name"] == "list")
+    assert listing["on"] and listing["looks"] > 0 and listing["counts"]["listed"] == 2
+    assert sources["reconciled"]["listed"] == 2 and sources["reconciled"]["missing"] == 0
