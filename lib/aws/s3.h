@@ -4,7 +4,9 @@
  * Keys are any bytes without NUL that S3 accepts; listings ask for encoding-type=url and are
  * decoded. ETags are without quotes. What each answers is in aws.h; beside that:
  *
- *     RC_CORRUPT    the body is shorter or longer than asked; a listing that is no XML
+ *     RC_CORRUPT      the body is shorter or longer than asked; a listing that is no XML
+ *     RC_CHANGED      412 of a copy's source
+ *     RC_UNSUPPORTED  501: the server has no such operation, or refuses a header (a checksum's)
  *
  * Thread:     the loop's.
  * Completion: `done` later, exactly once. aws_cancel() asks.
@@ -17,8 +19,10 @@
 #include <stdint.h>
 
 #include "lib/aws/aws.h"
+#include "lib/aws/s3_checksum.h"
 
 #define S3_LIST_MAX 1000
+#define S3_ETAG 128 /**< Longest etag we keep, with its NUL. */
 #define S3_PART_MIN (5u << 20)
 #define S3_PARTS_MAX 10000
 #define S3_COPY_MAX (5ull << 30) /**< Of one CopyObject, or one UploadPartCopy. */
@@ -60,6 +64,7 @@ struct s3_put {
     const char *content_encoding; /**< NULL: none. */
     const char *if_match; /**< NULL: whatever is there; "": nothing may be there; else the etag
                            *   that must be. Another is RC_CONFLICT. */
+    enum s3_checksum checksum;
 };
 /** `etag` is "" on error. */
 typedef void s3_put_fn(const char *etag, const char *version, const struct err *err, void *arg);
@@ -68,45 +73,57 @@ struct aws_call *s3_put(struct aws *aws, const char *bucket, const struct s3_put
 /** One that is not there is no error. */
 struct aws_call *s3_delete(struct aws *aws, const char *bucket, const char *key, s3_done_fn *done,
                            void *arg);
+/** Whether XML can say the key, as s3_delete_many() must: most control characters have no form. */
+bool s3_key_fits_xml(const char *key);
 /** At most 1,000; an error names the first key that failed. */
 struct aws_call *s3_delete_many(struct aws *aws, const char *bucket, const char *const *keys,
                                 unsigned count, s3_done_fn *done, void *arg);
 
 /* ---- multipart: see s3_upload.h and s3_copy.h for whole objects */
 
+struct s3_part {
+    unsigned part; /**< From 1. */
+    char etag[S3_ETAG];
+    char checksum[S3_CHECKSUM]; /**< CRC-32C in base64, "" if the upload has none. */
+    uint64_t size;
+};
+
 typedef void s3_text_fn(const char *text, const struct err *err, void *arg);
 struct aws_call *s3_multipart_create(struct aws *aws, const char *bucket, const struct s3_put *put,
                                      s3_text_fn *done_upload_id, void *arg);
-/** `done` is given the part's etag. */
-struct aws_call *s3_multipart_put(struct aws *aws, const char *bucket, const char *key,
+/** `part` is NULL on error. */
+typedef void s3_part_fn(const struct s3_part *part, const struct err *err, void *arg);
+/** `checksum`: of the bytes by `put->checksum` (s3_checksum(), on a worker). */
+struct aws_call *s3_multipart_put(struct aws *aws, const char *bucket, const struct s3_put *put,
                                   const char *upload_id, unsigned part, const void *bytes,
-                                  size_t len, s3_text_fn *done, void *arg);
-/** Bytes [offset, offset + len) of `from_bucket`/`from_key`, which must still have `from_etag`. */
+                                  size_t len, const char *checksum, s3_part_fn *done, void *arg);
+/** Bytes [offset, offset + len) of `from_bucket`/`from_key`, which must still have `from_etag`
+ * (RC_CHANGED). */
 struct aws_call *s3_multipart_copy(struct aws *aws, const char *bucket, const char *key,
                                    const char *upload_id, unsigned part, const char *from_bucket,
                                    const char *from_key, const char *from_version,
                                    const char *from_etag, uint64_t offset, uint64_t len,
-                                   s3_text_fn *done, void *arg);
-/** `etags[i]` is of part i + 1. */
+                                   s3_part_fn *done, void *arg);
+/** RC_NOT_FOUND when the upload is not there: aborted, or completed by an attempt whose answer was
+ * lost. */
 struct aws_call *s3_multipart_complete(struct aws *aws, const char *bucket,
                                        const struct s3_put *put, const char *upload_id,
-                                       const char *const *etags, unsigned count, s3_put_fn *done,
+                                       const struct s3_part *parts, unsigned count, s3_put_fn *done,
                                        void *arg);
 struct aws_call *s3_multipart_abort(struct aws *aws, const char *bucket, const char *key,
                                     const char *upload_id, s3_done_fn *done, void *arg);
-struct s3_part {
-    unsigned part;
-    const char *etag;
-    uint64_t size;
-};
 typedef void s3_parts_fn(const struct s3_part *parts, unsigned count, const struct err *err,
                          void *arg);
-/** All parts that an upload has, in order, over all pages. */
-struct aws_call *s3_multipart_parts(struct aws *aws, const char *bucket, const char *key,
-                                    const char *upload_id, s3_parts_fn *done, void *arg);
-/** The newest unfinished upload of exactly `key`, "" if there is none. */
-struct aws_call *s3_multipart_find(struct aws *aws, const char *bucket, const char *key,
-                                   s3_text_fn *done_upload_id, void *arg);
+/** All parts that an upload has, in order, over all pages; so it cannot be canceled. */
+void s3_multipart_parts(struct aws *aws, const char *bucket, const char *key, const char *upload_id,
+                        s3_parts_fn *done, void *arg);
+/** `upload_id` is "" if there is none. */
+typedef void s3_upload_fn(const char *upload_id, int64_t initiated_ms, const struct err *err,
+                          void *arg);
+/** The newest unfinished upload of exactly `key`; likewise. */
+void s3_multipart_find(struct aws *aws, const char *bucket, const char *key, s3_upload_fn *done,
+                       void *arg);
+/** One CopyObject, at most S3_COPY_MAX bytes; RC_CHANGED when the source is another one now. */
 struct aws_call *s3_copy(struct aws *aws, const char *bucket, const struct s3_put *put,
                          const char *from_bucket, const char *from_key, const char *from_version,
                          const char *from_etag, s3_put_fn *done, void *arg);

@@ -1,0 +1,362 @@
+/** @file
+ * The steps of a multipart upload.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/aws/s3_p.h"
+#include "lib/base/mem.h"
+
+static struct s3_op *upload_op(struct aws *aws, const char *bucket, const char *key,
+                               const char *upload_id, void *arg)
+{
+    struct s3_op *op = s3_op_new(aws, bucket, key, arg);
+
+    op->upload = str_dup(upload_id);
+    return op;
+}
+
+/* ---- begin, abort ---- */
+
+static void on_create(const struct aws_answer *answer, const struct err *err, void *arg)
+{
+    struct s3_op *op = arg;
+    scoped(xml_free) struct xml_doc *doc = NULL;
+    struct err room;
+
+    err = s3_judge(op, answer, err, &room);
+    if (err == NULL && s3_answer_xml(answer, "InitiateMultipartUpload", &doc, &room) != RC_OK) {
+        err = &room;
+    }
+    if (err == NULL && xml_text(xml_root(doc), "UploadId")[0] == '\0') {
+        err_set(&room, RC_CORRUPT, "'%.200s': S3 gave the upload no id", op->key);
+        err = &room;
+    }
+    op->done.text(err == NULL ? xml_text(xml_root(doc), "UploadId") : "", err, op->arg);
+    s3_op_free(op);
+}
+
+struct aws_call *s3_multipart_create(struct aws *aws, const char *bucket, const struct s3_put *put,
+                                     s3_text_fn *done_upload_id, void *arg)
+{
+    struct s3_op *op = s3_op_new(aws, bucket, put->key, arg);
+    scoped(s3_send_done) struct s3_send send;
+
+    s3_send_init(&send, "CreateMultipartUpload", "POST", bucket, put->key);
+    s3_send_flag(&send, "uploads");
+    s3_send_content(&send, put);
+    if (put->checksum == S3_CHECKSUM_CRC32C) {
+        s3_send_header(&send, "x-amz-checksum-algorithm", "CRC32C");
+    }
+    op->done.text = done_upload_id;
+    return s3_send_go(op, &send, on_create);
+}
+
+/** What is not there any more need not be aborted. */
+static void on_abort(const struct aws_answer *answer, const struct err *err, void *arg)
+{
+    struct s3_op *op = arg;
+    struct err room;
+
+    err = s3_judge(op, answer, err, &room);
+    op->done.done(err != NULL && err->rc == RC_NOT_FOUND ? NULL : err, op->arg);
+    s3_op_free(op);
+}
+
+struct aws_call *s3_multipart_abort(struct aws *aws, const char *bucket, const char *key,
+                                    const char *upload_id, s3_done_fn *done, void *arg)
+{
+    struct s3_op *op = upload_op(aws, bucket, key, upload_id, arg);
+    scoped(s3_send_done) struct s3_send send;
+
+    s3_send_init(&send, "AbortMultipartUpload", "DELETE", bucket, key);
+    s3_send_query(&send, "uploadId", op->upload);
+    op->done.done = done;
+    return s3_send_go(op, &send, on_abort);
+}
+
+/* ---- parts ---- */
+
+static void on_part(const struct aws_answer *answer, const struct err *err, void *arg)
+{
+    struct s3_op *op = arg;
+    struct err room;
+
+    err = s3_judge(op, answer, err, &room);
+    if (err == NULL) {
+        s3_etag(s3_answer_header(answer, "etag"), op->part.etag);
+    }
+    op->done.part(err == NULL ? &op->part : NULL, err, op->arg);
+    s3_op_free(op);
+}
+
+struct aws_call *s3_multipart_put(struct aws *aws, const char *bucket, const struct s3_put *put,
+                                  const char *upload_id, unsigned part, const void *bytes,
+                                  size_t len, const char *checksum, s3_part_fn *done, void *arg)
+{
+    struct s3_op *op = upload_op(aws, bucket, put->key, upload_id, arg);
+    scoped(s3_send_done) struct s3_send send;
+    char number[16];
+
+    snprintf(number, sizeof(number), "%u", part);
+    s3_send_init(&send, "UploadPart", "PUT", bucket, put->key);
+    s3_send_query(&send, "partNumber", number);
+    s3_send_query(&send, "uploadId", op->upload);
+    s3_send_header(&send, s3_checksum_header(put->checksum), checksum);
+    send.request.body = bytes;
+    send.request.body_len = len;
+    op->done.part = done;
+    op->conditional = true;
+    op->part = (struct s3_part){.part = part, .size = len};
+    if (put->checksum == S3_CHECKSUM_CRC32C) {
+        snprintf(op->part.checksum, sizeof(op->part.checksum), "%s", checksum);
+    }
+    return s3_send_go(op, &send, on_part);
+}
+
+static void on_part_copied(const struct aws_answer *answer, const struct err *err, void *arg)
+{
+    struct s3_op *op = arg;
+    scoped(xml_free) struct xml_doc *doc = NULL;
+    struct err room;
+
+    err = s3_judge(op, answer, err, &room);
+    if (err == NULL && s3_answer_xml(answer, "CopyPart", &doc, &room) != RC_OK) {
+        err = &room;
+    }
+    if (err == NULL) {
+        s3_etag(xml_text(xml_root(doc), "ETag"), op->part.etag);
+        snprintf(op->part.checksum, sizeof(op->part.checksum), "%s",
+                 xml_text(xml_root(doc), "ChecksumCRC32C"));
+    }
+    op->done.part(err == NULL ? &op->part : NULL, err, op->arg);
+    s3_op_free(op);
+}
+
+struct aws_call *s3_multipart_copy(struct aws *aws, const char *bucket, const char *key,
+                                   const char *upload_id, unsigned part, const char *from_bucket,
+                                   const char *from_key, const char *from_version,
+                                   const char *from_etag, uint64_t offset, uint64_t len,
+                                   s3_part_fn *done, void *arg)
+{
+    struct s3_op *op = upload_op(aws, bucket, key, upload_id, arg);
+    scoped(s3_send_done) struct s3_send send;
+    char number[16], range[64];
+
+    snprintf(number, sizeof(number), "%u", part);
+    snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, offset, offset + len - 1);
+    s3_send_init(&send, "UploadPartCopy", "PUT", bucket, key);
+    s3_send_query(&send, "partNumber", number);
+    s3_send_query(&send, "uploadId", op->upload);
+    s3_send_source(&send, from_bucket, from_key, from_version, from_etag);
+    s3_send_header(&send, "x-amz-copy-source-range", range);
+    send.request.in_body = true;
+    op->done.part = done;
+    op->part = (struct s3_part){.part = part, .size = len};
+    return s3_send_go(op, &send, on_part_copied);
+}
+
+/* ---- the end ---- */
+
+static void on_complete(const struct aws_answer *answer, const struct err *err, void *arg)
+{
+    struct s3_op *op = arg;
+    scoped(xml_free) struct xml_doc *doc = NULL;
+    char etag[S3_ETAG] = "";
+    struct err room;
+
+    err = s3_judge(op, answer, err, &room);
+    if (err == NULL && s3_answer_xml(answer, "CompleteMultipartUpload", &doc, &room) != RC_OK) {
+        err = &room;
+    }
+    if (err == NULL) {
+        s3_etag(xml_text(xml_root(doc), "ETag"), etag);
+    }
+    op->done.put(etag, err == NULL ? s3_answer_header(answer, "x-amz-version-id") : "", err,
+                 op->arg);
+    s3_op_free(op);
+}
+
+static void write_parts(struct strbuf *out, const struct s3_part *parts, unsigned count)
+{
+    strbuf_puts(out, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+    for (unsigned i = 0; i < count; i++) {
+        strbuf_printf(out, "<Part><PartNumber>%u</PartNumber><ETag>&quot;", parts[i].part);
+        s3_xml_text(out, parts[i].etag);
+        strbuf_puts(out, "&quot;</ETag>");
+        if (parts[i].checksum[0] != '\0') {
+            strbuf_puts(out, "<ChecksumCRC32C>");
+            s3_xml_text(out, parts[i].checksum);
+            strbuf_puts(out, "</ChecksumCRC32C>");
+        }
+        strbuf_puts(out, "</Part>");
+    }
+    strbuf_puts(out, "</CompleteMultipartUpload>");
+}
+
+struct aws_call *s3_multipart_complete(struct aws *aws, const char *bucket,
+                                       const struct s3_put *put, const char *upload_id,
+                                       const struct s3_part *parts, unsigned count, s3_put_fn *done,
+                                       void *arg)
+{
+    struct s3_op *op = upload_op(aws, bucket, put->key, upload_id, arg);
+    scoped(s3_send_done) struct s3_send send;
+
+    write_parts(&op->body, parts, count);
+    s3_send_init(&send, "CompleteMultipartUpload", "POST", bucket, put->key);
+    s3_send_query(&send, "uploadId", op->upload);
+    s3_send_header(&send, "Content-Type", "application/xml");
+    s3_send_condition(&send, put);
+    send.request.body = op->body.data;
+    send.request.body_len = op->body.len;
+    send.request.in_body = true;
+    op->done.put = done;
+    op->conditional = true;
+    return s3_send_go(op, &send, on_complete);
+}
+
+/* ---- what is there of an upload ---- */
+
+static void ask_parts(struct s3_op *op, const char *marker);
+
+static enum rc take_parts(struct s3_op *op, const struct xml_node *root, struct err *err)
+{
+    for (const struct xml_node *node = xml_child(root, "Part"); node != NULL;
+         node = xml_again(node)) {
+        struct s3_part part = {0};
+        uint64_t number;
+
+        if (!str_to_u64(xml_text(node, "PartNumber"), &number) || number == 0 ||
+            number > S3_PARTS_MAX || !str_to_u64(xml_text(node, "Size"), &part.size) ||
+            op->part_count == S3_PARTS_MAX) {
+            return err_set(err, RC_CORRUPT, "'%.200s': S3 lists a part that cannot be", op->key);
+        }
+        part.part = (unsigned)number;
+        s3_etag(xml_text(node, "ETag"), part.etag);
+        snprintf(part.checksum, sizeof(part.checksum), "%s", xml_text(node, "ChecksumCRC32C"));
+        if (op->part_count == op->part_cap) {
+            op->part_cap = MAX_OF(2 * op->part_cap, 64u);
+            op->parts = mem_resize(op->parts, op->part_cap, sizeof(op->parts[0]));
+        }
+        op->parts[op->part_count++] = part;
+    }
+    return RC_OK;
+}
+
+static void on_parts(const struct aws_answer *answer, const struct err *err, void *arg)
+{
+    struct s3_op *op = arg;
+    scoped(xml_free) struct xml_doc *doc = NULL;
+    struct err room;
+
+    err = s3_judge(op, answer, err, &room);
+    if (err == NULL && (s3_answer_xml(answer, "ListParts", &doc, &room) != RC_OK ||
+                        take_parts(op, xml_root(doc), &room) != RC_OK)) {
+        err = &room;
+    }
+    if (err == NULL && strcmp(xml_text(xml_root(doc), "IsTruncated"), "true") == 0 &&
+        xml_child(xml_root(doc), "Part") != NULL) {
+        ask_parts(op, xml_text(xml_root(doc), "NextPartNumberMarker"));
+        return;
+    }
+    op->done.parts(op->parts, err == NULL ? op->part_count : 0, err, op->arg);
+    s3_op_free(op);
+}
+
+static void ask_parts(struct s3_op *op, const char *marker)
+{
+    scoped(s3_send_done) struct s3_send send;
+
+    s3_send_init(&send, "ListParts", "GET", op->bucket, op->key);
+    s3_send_query(&send, "uploadId", op->upload);
+    s3_send_query(&send, "part-number-marker", marker);
+    s3_send_go(op, &send, on_parts);
+}
+
+void s3_multipart_parts(struct aws *aws, const char *bucket, const char *key, const char *upload_id,
+                        s3_parts_fn *done, void *arg)
+{
+    struct s3_op *op = upload_op(aws, bucket, key, upload_id, arg);
+
+    op->done.parts = done;
+    ask_parts(op, NULL);
+}
+
+static void ask_uploads(struct s3_op *op, const char *key_marker, const char *upload_marker);
+
+/** The newest of exactly this key. */
+static void take_uploads(struct s3_op *op, const struct xml_node *root)
+{
+    const bool encoded = strcmp(xml_text(root, "EncodingType"), "url") == 0;
+    scoped(arena_free) struct arena *arena = arena_new();
+
+    for (const struct xml_node *node = xml_child(root, "Upload"); node != NULL;
+         node = xml_again(node)) {
+        const char *key = xml_text(node, "Key");
+        const int64_t time_ms = s3_time_ms(xml_text(node, "Initiated"));
+
+        if (strcmp(encoded ? s3_decode(arena, key) : key, op->key) == 0 &&
+            (op->text == NULL || time_ms >= op->text_ms)) {
+            free(op->text);
+            op->text = str_dup(xml_text(node, "UploadId"));
+            op->text_ms = time_ms;
+        }
+    }
+}
+
+static void ask_more_uploads(struct s3_op *op, const struct xml_node *root)
+{
+    const bool encoded = strcmp(xml_text(root, "EncodingType"), "url") == 0;
+    scoped(arena_free) struct arena *arena = arena_new();
+    const char *key = xml_text(root, "NextKeyMarker");
+
+    ask_uploads(op, encoded ? s3_decode(arena, key) : key, xml_text(root, "NextUploadIdMarker"));
+}
+
+static void on_uploads(const struct aws_answer *answer, const struct err *err, void *arg)
+{
+    struct s3_op *op = arg;
+    scoped(xml_free) struct xml_doc *doc = NULL;
+    struct err room;
+
+    err = s3_judge(op, answer, err, &room);
+    if (err == NULL && s3_answer_xml(answer, "ListMultipartUploads", &doc, &room) != RC_OK) {
+        err = &room;
+    }
+    if (err == NULL) {
+        const struct xml_node *root = xml_root(doc);
+
+        take_uploads(op, root);
+        if (strcmp(xml_text(root, "IsTruncated"), "true") == 0 &&
+            xml_child(root, "Upload") != NULL) {
+            ask_more_uploads(op, root);
+            return;
+        }
+    }
+    op->done.upload(err == NULL && op->text != NULL ? op->text : "", op->text_ms, err, op->arg);
+    s3_op_free(op);
+}
+
+static void ask_uploads(struct s3_op *op, const char *key_marker, const char *upload_marker)
+{
+    scoped(s3_send_done) struct s3_send send;
+
+    s3_send_init(&send, "ListMultipartUploads", "GET", op->bucket, "");
+    s3_send_flag(&send, "uploads");
+    s3_send_query(&send, "encoding-type", "url");
+    s3_send_query(&send, "prefix", op->key);
+    s3_send_query(&send, "key-marker", key_marker);
+    s3_send_query(&send, "upload-id-marker", upload_marker);
+    send.request.body_max = S3_LIST_BODY;
+    s3_send_go(op, &send, on_uploads);
+}
+
+void s3_multipart_find(struct aws *aws, const char *bucket, const char *key, s3_upload_fn *done,
+                       void *arg)
+{
+    struct s3_op *op = s3_op_new(aws, bucket, key, arg);
+
+    op->done.upload = done;
+    ask_uploads(op, NULL, NULL);
+}
