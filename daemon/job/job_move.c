@@ -191,11 +191,24 @@ enum rc job_record_rest(struct db *db, const struct job *job, enum job_event on,
     return job_record(db, ret_moved, &row, err);
 }
 
+static struct job_news news_of(const struct job_moved *moved)
+{
+    return (struct job_news){.job = moved->id,
+                             .action = moved->action,
+                             .from = moved->from,
+                             .to = moved->to,
+                             .key = moved->key,
+                             .reason = moved->reason,
+                             .rc = moved->rc};
+}
+
 static enum rc move_record(struct db *db, void *arg, struct err *err)
 {
     struct move *move = arg;
+    const struct job_news news = news_of(&move->moved);
 
-    if (job_record(db, &move->moved, &move->row, err) != RC_OK) {
+    if (job_record(db, &move->moved, &move->row, err) != RC_OK ||
+        job_watch_record(db, move->job->store, &news, err) != RC_OK) {
         return err->rc;
     }
     return move->also != NULL ? move->also(db, move->job, move->also_arg, err) : RC_OK;
@@ -425,6 +438,9 @@ void job_observe(struct job_store *store, const struct job_moved *moved)
     count_move(services->metrics, moved);
     log_move(moved);
     publish_move(services->events, moved);
+
+    const struct job_news news = news_of(moved);
+    job_watch_tell(job_store_watchers(store), &news);
 }
 
 void job_observe_born(struct job_store *store, const struct job_born *born)
@@ -442,4 +458,12 @@ void job_observe_born(struct job_store *store, const struct job_born *born)
     strbuf_json(&json, born->key);
     strbuf_putc(&json, '}');
     job_events_publish(services->events, "sighting", strbuf_text(&json));
+
+    const struct job_news news = {.job = born->id,
+                                  .action = born->action,
+                                  .from = JOB_NO_STATE,
+                                  .to = JOB_QUEUED,
+                                  .key = born->key,
+                                  .reason = ""};
+    job_watch_tell(job_store_watchers(store), &news);
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "daemon/job/job_store.h"
+#include "daemon/job/job_watch.h"
 
 extern const char *const job_schema_steps[];
 extern const int job_schema_step_count;
@@ -42,6 +43,20 @@ enum rc job_record_rest(struct db *db, const struct job *job, enum job_event on,
                         const char *reason, struct job_moved *ret_moved, struct err *err);
 /** On the loop, after the commit: log line, counters, gauges, event. */
 void job_observe(struct job_store *store, const struct job_moved *moved);
+
+/* job_watch.c */
+struct job_watchers {
+    struct job_watch *first;
+    unsigned walking;
+    job_record_fn *record; /**< Called on the state writer; set while nothing is written. */
+    void *record_arg;
+};
+struct job_watchers *job_store_watchers(struct job_store *store);
+void job_watch_tell(struct job_watchers *watchers, const struct job_news *news);
+void job_watchers_done(struct job_watchers *watchers);
+/** On the state writer: what else belongs into the transaction of this move. */
+enum rc job_watch_record(struct db *db, struct job_store *store, const struct job_news *news,
+                         struct err *err);
 
 /** A job was made; on the loop, after the commit. */
 struct job_born {

@@ -575,6 +575,20 @@ unsigned job_queue_working(const struct job_queue *queue)
     return working;
 }
 
+unsigned job_queue_room(const struct job_queue *queue)
+{
+    /* Twice the slots: so that a stage never waits for a source. */
+    const uint64_t most = 2 * (CRAWL_JOBS + PUBLISH_JOBS + queue->services->conf->extract_jobs);
+    uint64_t open = 0;
+
+    for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {
+        if (job_state_kind(s) != JOB_KIND_END && s != JOB_WAITING && s != JOB_BACKOFF) {
+            open += job_store_count(queue->services->jobs, s);
+        }
+    }
+    return queue->paused || queue->stopping || open >= most ? 0 : (unsigned)(most - open);
+}
+
 void job_queue_catalog_changed(struct job_queue *queue)
 {
     queue->generation++;

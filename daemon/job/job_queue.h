@@ -33,6 +33,9 @@ void job_queue_stop(struct job_queue *queue, loop_fn *done, void *arg);
  * a changed catalog. */
 bool job_queue_idle(const struct job_queue *queue);
 unsigned job_queue_working(const struct job_queue *queue);
+/** How many more jobs could be taken on and not only stand in line: for sources that can leave them
+ * where they are. 0 while paused or stopping. */
+unsigned job_queue_room(const struct job_queue *queue);
 
 /** An operator's wish, or the catalog's news, for one job: RETRY, CANCEL, RELEASED, REVISED,
  * OVERTAKEN. A job at work is stopped first. RC_NOT_FOUND, RC_INVALID (the state has no such edge).

@@ -42,6 +42,7 @@ struct job_store {
     unsigned recovered;
     uint64_t crash_at, crash_before; /**< Moves until then; 0: never. */
 
+    struct job_watchers watchers;
     struct oldest_waiter *waiters;
     bool asking;
     int64_t oldest_ms[JOB_STATE_COUNT];
@@ -52,6 +53,11 @@ struct job_store {
 struct services *job_store_services(const struct job_store *store)
 {
     return store->services;
+}
+
+struct job_watchers *job_store_watchers(struct job_store *store)
+{
+    return &store->watchers;
 }
 
 static enum rc lock(const char *state_dir, int *ret_fd, struct err *err)
@@ -278,6 +284,7 @@ void job_store_close(struct job_store *store)
     if (store->lock_fd >= 0) {
         close(store->lock_fd); /* the file stays: removing it would race with the next daemon */
     }
+    job_watchers_done(&store->watchers);
     free(store->path);
     free(store);
 }
