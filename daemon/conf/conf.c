@@ -208,7 +208,8 @@ void conf_free(struct conf *conf)
         return;
     }
     for (unsigned i = 0; i < option_count; i++) {
-        if (options[i].kind == OPTION_TEXT || options[i].kind == OPTION_CHOICE) {
+        if (options[i].kind == OPTION_TEXT || options[i].kind == OPTION_CHOICE ||
+            options[i].kind == OPTION_LIST) {
             free(*(char **)((char *)conf + options[i].offset));
         }
     }

@@ -26,8 +26,9 @@ struct conf {
     int64_t sources_list_interval_ms; /**< 0: no listing but the first. */
     bool sources_watch;
     int64_t sources_settle_ms;   /**< How long an object must be unchanged before it is taken. */
-    char *sources_sqs_queue_url; /**< NULL: none. */
-    int64_t sources_sqs_wait_ms, sources_sqs_visibility_ms;
+    char *sources_sqs_queue_url; /**< A list (conf_next_item()); NULL: none. */
+    int64_t sources_sqs_wait_ms, sources_sqs_visibility_ms, sources_sqs_grace_ms;
+    unsigned sources_sqs_in_flight;
     struct selection select;
     bool select_present;
     char *crawl_engine, *extract_engine; /**< "local" */
@@ -47,7 +48,9 @@ struct conf {
     char *processed_aws_region, *processed_aws_endpoint_url, *processed_aws_profile;
     char *processed_aws_addressing;
     bool processed_aws_anonymous;
-    char *notify_sns_topic_arn;
+    char *notify_sns_topic_arn; /**< NULL: none. */
+    char *notify_on;            /**< A list: "done", "quarantined", "retired". */
+    int64_t notify_digest_ms;
     char *control_socket;
     char *http_listen; /**< "127.0.0.1:9464"; NULL: no listener. */
     bool http_allow_remote;
@@ -62,6 +65,11 @@ enum rc conf_parse(const char *json, size_t len, const char *name, struct conf *
                    struct err *err);
 void conf_free(struct conf *conf);
 SCOPED_FN(struct conf, conf_free)
+
+/** The items of an option that is a list, one after the other: begin with `*cursor` as the option's
+ * value (NULL: empty). False at the end. The caller frees the item. */
+bool conf_next_item(const char **cursor, char **ret_item);
+bool conf_list_has(const char *list, const char *item);
 
 /** `http.listen`, taken apart. */
 struct conf_listen {

@@ -69,6 +69,43 @@ static enum rc check_paths(const struct conf *conf, struct err *err)
     return RC_OK;
 }
 
+/** A queue tells of a bucket. */
+static enum rc check_queues(const struct conf *conf, struct err *err)
+{
+    const char *cursor = conf->sources_sqs_queue_url;
+    char *item;
+
+    while (conf_next_item(&cursor, &item)) {
+        scoped(free) char *url = item;
+
+        if ((!str_starts(url, "https://") && !str_starts(url, "http://")) ||
+            strpbrk(url, "@ ?#") != NULL) {
+            return err_set(err, RC_INVALID,
+                           "'sources.sqs.queue_url': '%.200s' is no https://HOST/ACCOUNT/NAME",
+                           url);
+        }
+    }
+    if (conf->sources_sqs_queue_url != NULL && !str_starts(conf->raw_uri, "s3://")) {
+        return err_set(err, RC_INVALID,
+                       "'sources.sqs.queue_url': a queue tells of a bucket, but 'raw.uri' is "
+                       "'%.200s'",
+                       conf->raw_uri);
+    }
+    return RC_OK;
+}
+
+static enum rc check_topic(const struct conf *conf, struct err *err)
+{
+    const char *arn = conf->notify_sns_topic_arn;
+
+    if (arn != NULL && (!str_starts(arn, "arn:") || strstr(arn, ":sns:") == NULL)) {
+        return err_set(err, RC_INVALID,
+                       "'notify.sns_topic_arn': '%.200s' is no arn:aws:sns:REGION:ACCOUNT:NAME",
+                       arn);
+    }
+    return RC_OK;
+}
+
 /** Options of later releases: known to the schema, refused here. */
 static enum rc check_later(const struct conf *conf, struct err *err)
 {
@@ -169,6 +206,7 @@ enum rc conf_check(const struct conf *conf, struct err *err)
         check_endpoint("raw.aws.endpoint_url", conf->raw_aws_endpoint_url, err) != RC_OK ||
         check_endpoint("processed.aws.endpoint_url", conf->processed_aws_endpoint_url, err) !=
             RC_OK ||
+        check_queues(conf, err) != RC_OK || check_topic(conf, err) != RC_OK ||
         check_servers(conf, err) != RC_OK) {
         return err->rc;
     }

@@ -30,6 +30,8 @@
     {.kind = OPTION_TEXT, .path = p, .doc = d, .flags = fl, .offset = FIELD(f, char *), .fallback = def},
 #define CHOICE(p, f, def, ch, fl, d) \
     {.kind = OPTION_CHOICE, .path = p, .doc = d, .flags = fl, .offset = FIELD(f, char *), .fallback = def, .choices = ch},
+#define LIST(p, f, def, ch, fl, d) \
+    {.kind = OPTION_LIST, .path = p, .doc = d, .flags = fl, .offset = FIELD(f, char *), .fallback = def, .choices = ch},
 #define ENUM(p, f, def, ch, fl, d) \
     {.kind = OPTION_ENUM, .path = p, .doc = d, .flags = fl, .offset = FIELD(f, enum conf_images), .fallback = def, .choices = ch},
 #define FLAG(p, f, def, fl, d) \
@@ -85,6 +87,43 @@ int option_choice_find(const char *choices, const char *text)
         }
     }
     return -1;
+}
+
+json_t *option_choices_json(const char *choices)
+{
+    json_t *list = json_array();
+    char choice[32];
+
+    for (unsigned n = 0; option_choice(choices, n, choice); n++) {
+        json_array_append_new(list, json_string(choice));
+    }
+    return list;
+}
+
+bool conf_next_item(const char **cursor, char **ret_item)
+{
+    const char *at = *cursor;
+
+    if (at == NULL || *at == '\0') {
+        return false;
+    }
+    const size_t len = strcspn(at, "\n");
+
+    *ret_item = str_dup_n(at, len);
+    *cursor = at + len + (at[len] == '\n');
+    return true;
+}
+
+bool conf_list_has(const char *list, const char *item)
+{
+    bool has = false;
+    char *other;
+
+    while (conf_next_item(&list, &other)) {
+        has = has || strcmp(other, item) == 0;
+        free(other);
+    }
+    return has;
 }
 
 /* ---- in ---------------------------------------------------------------------------------- */
@@ -259,6 +298,43 @@ static enum rc set_string(const struct option *option, struct conf *conf, const 
     return RC_OK;
 }
 
+static enum rc add_item(const struct option *option, struct strbuf *list, const json_t *value,
+                        struct err *err)
+{
+    const char *text = json_string_value(value);
+
+    if (text == NULL) {
+        return err_set(err, RC_INVALID, "expected a string, or a list of strings");
+    }
+    if (text[0] == '\0' || strpbrk(text, "\r\n") != NULL) {
+        return err_set(err, RC_INVALID, "an item may not be empty, nor have more than one line");
+    }
+    if (option->choices != NULL && option_choice_find(option->choices, text) < 0) {
+        return bad_choice(option, text, err);
+    }
+    if (!conf_list_has(strbuf_text(list), text)) {
+        strbuf_printf(list, "%s%s", list->len > 0 ? "\n" : "", text);
+    }
+    return RC_OK;
+}
+
+static enum rc set_list(const struct option *option, struct conf *conf, const json_t *value,
+                        struct err *err)
+{
+    scoped(strbuf_done) struct strbuf list = {0};
+
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        if (add_item(option, &list, json_array_get(value, i), err) != RC_OK) {
+            return err->rc;
+        }
+    }
+    if (!json_is_array(value) && add_item(option, &list, value, err) != RC_OK) {
+        return err->rc;
+    }
+    set_text(option, conf, list.len > 0 ? strbuf_text(&list) : NULL);
+    return RC_OK;
+}
+
 enum rc option_set(const struct option *option, struct conf *conf, const json_t *value,
                    struct err *err)
 {
@@ -271,6 +347,8 @@ enum rc option_set(const struct option *option, struct conf *conf, const json_t 
     case OPTION_CHOICE:
     case OPTION_ENUM:
         return set_string(option, conf, value, err);
+    case OPTION_LIST:
+        return set_list(option, conf, value, err);
     case OPTION_FLAG:
         if (!json_is_boolean(value)) {
             return err_set(err, RC_INVALID, "expected true or false");
@@ -311,6 +389,8 @@ void option_set_fallback(const struct option *option, struct conf *conf)
         value = json_boolean(strcmp(text, "true") == 0);
     } else if (option->kind == OPTION_COUNT) {
         value = json_integer(strtol(text, NULL, 10));
+    } else if (option->kind == OPTION_LIST) {
+        value = option_choices_json(text);
     } else {
         value = json_string(text);
     }
@@ -357,6 +437,18 @@ static json_t *texts_json(char *const *texts, unsigned count)
         json_array_append_new(list, json_string(texts[i]));
     }
     return list;
+}
+
+static json_t *list_json(const char *list)
+{
+    json_t *items = json_array();
+    char *item;
+
+    while (conf_next_item(&list, &item)) {
+        json_array_append_new(items, json_string(item));
+        free(item);
+    }
+    return items;
 }
 
 static json_t *bits_json(unsigned bits, bool months)
@@ -421,6 +513,10 @@ json_t *option_json(const struct option *option, const struct conf *conf)
     case OPTION_TEXT:
     case OPTION_CHOICE:
         return *(char *const *)slot != NULL ? json_string(*(char *const *)slot) : json_null();
+    case OPTION_LIST:
+        return *(char *const *)slot != NULL || (option->flags & OPTION_NULLABLE) == 0
+                   ? list_json(*(char *const *)slot)
+                   : json_null();
     case OPTION_ENUM:
         return option_choice(option->choices, *(const enum conf_images *)slot, choice)
                    ? json_string(choice)

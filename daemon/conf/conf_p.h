@@ -11,6 +11,7 @@
 enum option_kind {
     OPTION_TEXT,
     OPTION_CHOICE,
+    OPTION_LIST,
     OPTION_ENUM,
     OPTION_FLAG,
     OPTION_COUNT,
@@ -35,7 +36,7 @@ struct option {
     unsigned flags;
     size_t offset;        /**< In struct conf. */
     const char *fallback; /**< The default; NULL: null; "@path": that option's value. */
-    const char *choices;  /**< CHOICE, ENUM: "a|b|c". */
+    const char *choices;  /**< CHOICE, LIST, ENUM: "a|b|c". */
     int64_t min, max;     /**< COUNT, TIME, SIZE. */
     const char *name;     /**< SELECT: for selection_set(). */
     enum option_shape shape;
@@ -49,6 +50,9 @@ const struct option *option_find(const char *path);
 bool option_choice(const char *choices, unsigned n, char ret_text[32]);
 /** The position of `text` among the choices, or -1. */
 int option_choice_find(const char *choices, const char *text);
+
+/** "a|b|c" as a list of strings. */
+json_t *option_choices_json(const char *choices);
 
 /** Set from the text of a default. Requires: the default is right (a test checks them all). */
 void option_set_fallback(const struct option *option, struct conf *conf);

@@ -63,13 +63,7 @@ void conf_print(const struct conf *conf, struct strbuf *out)
 
 static json_t *choices_schema(const char *choices)
 {
-    json_t *list = json_array();
-    char choice[32];
-
-    for (unsigned n = 0; option_choice(choices, n, choice); n++) {
-        json_array_append_new(list, json_string(choice));
-    }
-    return json_pack("{s:o}", "enum", list);
+    return json_pack("{s:o}", "enum", option_choices_json(choices));
 }
 
 static json_t *shape_schema(const struct option *option)
@@ -91,12 +85,28 @@ static json_t *shape_schema(const struct option *option)
     return json_pack("{s:s}", "type", type);
 }
 
+/** One item, or a list of them. */
+static json_t *list_schema(const struct option *option)
+{
+    json_t *item = option->choices != NULL
+                       ? choices_schema(option->choices)
+                       : json_pack("{s:s,s:i}", "type", "string", "minLength", 1);
+    json_t *schema = json_pack("{s:[O,{s:s,s:o}]}", "anyOf", item, "type", "array", "items", item);
+
+    if ((option->flags & OPTION_NULLABLE) != 0) {
+        json_array_append_new(json_object_get(schema, "anyOf"), json_pack("{s:s}", "type", "null"));
+    }
+    return schema;
+}
+
 static json_t *option_schema(const struct option *option)
 {
     switch (option->kind) {
     case OPTION_CHOICE:
     case OPTION_ENUM:
         return choices_schema(option->choices);
+    case OPTION_LIST:
+        return list_schema(option);
     case OPTION_FLAG:
         return json_pack("{s:s}", "type", "boolean");
     case OPTION_COUNT:
@@ -133,6 +143,9 @@ static json_t *fallback_json(const struct option *option)
     }
     if (option->kind == OPTION_FLAG) {
         return json_boolean(strcmp(text, "true") == 0);
+    }
+    if (option->kind == OPTION_LIST) {
+        return option_choices_json(text);
     }
     return option->kind == OPTION_COUNT ? json_integer(strtol(text, NULL, 10)) : json_string(text);
 }
@@ -176,8 +189,10 @@ static void write_type(const struct option *option, struct strbuf *out)
 {
     static const char *const shapes[] = {"number", "list of numbers", "string", "list of strings",
                                          "list of four numbers"};
-    static const char *const kinds[] = {"string", "",     "",    "true or false",
-                                        "number", "time", "size"};
+    static const char *const kinds[] = {
+        [OPTION_TEXT] = "string",        [OPTION_LIST] = "string, or list of strings",
+        [OPTION_FLAG] = "true or false", [OPTION_COUNT] = "number",
+        [OPTION_TIME] = "time",          [OPTION_SIZE] = "size"};
     char choice[32];
 
     if (option->choices != NULL) {
@@ -201,7 +216,9 @@ static void write_row(const struct option *option, struct strbuf *out)
     } else if (option->fallback[0] == '@') {
         strbuf_printf(out, " | that of `%s`", option->fallback + 1);
     } else {
-        strbuf_printf(out, " | `%s`", option->fallback);
+        strbuf_printf(out, " | %s%s%s", option->kind == OPTION_LIST ? "" : "`",
+                      option->kind == OPTION_LIST ? "all" : option->fallback,
+                      option->kind == OPTION_LIST ? "" : "`");
     }
     strbuf_printf(out, " | %s | %s%s |\n",
                   (option->flags & OPTION_RESTART) != 0 ? "restart" : "reload", option->doc,

@@ -79,8 +79,6 @@ def test_daemon_and_schema_refuse_the_same_mistakes(tmp_path, document):
         ({"processed": {"uri": "s3://b/k"}}, "'processed.uri'"),
         ({"crawl": {"engine": "glue"}}, "'crawl.engine'"),
         ({"extract": {"engine": "glue"}}, "'extract.engine'"),
-        ({"sources": {"sqs": {"queue_url": "https://q"}}}, "'sources.sqs.queue_url'"),
-        ({"notify": {"sns_topic_arn": "arn:aws:sns:x"}}, "'notify.sns_topic_arn'"),
     ],
     ids=str,
 )

@@ -77,6 +77,23 @@ static void null_means_none_where_none_makes_sense(void **state)
     assert_false(conf->select_present);
 }
 
+static void a_list_takes_one_item_or_several(void **state)
+{
+    (void)state;
+    scoped(conf_free) struct conf *conf =
+        parsed("{\"notify\": {\"on\": [\"retired\", \"done\", \"retired\"]}}");
+    scoped(conf_free) struct conf *one = parsed("{\"notify\": {\"on\": \"done\"}}");
+    scoped(conf_free) struct conf *all = parsed("{}");
+
+    assert_string_equal(conf->notify_on, "retired\ndone");
+    assert_true(conf_list_has(conf->notify_on, "done"));
+    assert_false(conf_list_has(conf->notify_on, "quarantined"));
+    assert_string_equal(one->notify_on, "done");
+    assert_string_equal(all->notify_on, "done\nquarantined\nretired");
+    assert_null(all->sources_sqs_queue_url);
+    assert_string_equal(conf_needs_restart(conf, one), "notify.on");
+}
+
 static void a_store_inherits_what_it_does_not_say_itself(void **state)
 {
     (void)state;
@@ -148,8 +165,15 @@ static const struct {
     {"{\"extract\": {\"engine\": \"glue\"}}", "'extract.engine': 'glue': not yet; this build has"},
     {"{\"crawl\": {\"engine\": \"glu\"}}", "'crawl.engine': 'glu' is none of"},
     {"{\"sources\": {\"sqs\": {\"queue_url\": \"https://q\"}}}",
-     "'sources.sqs.queue_url': not yet"},
-    {"{\"notify\": {\"sns_topic_arn\": \"arn:x\"}}", "'notify.sns_topic_arn': not yet"},
+     "'sources.sqs.queue_url': a queue tells of a bucket"},
+    {"{\"sources\": {\"sqs\": {\"queue_url\": [\"https://q\", \"q\"]}}}",
+     "'sources.sqs.queue_url': 'q' is no https://"},
+    {"{\"sources\": {\"sqs\": {\"queue_url\": [\"https://q\", 5]}}}",
+     "'sources.sqs.queue_url': expected a string, or a list of strings"},
+    {"{\"sources\": {\"sqs\": {\"queue_url\": \"https://me:secret@q\"}}}", "is no https://"},
+    {"{\"sources\": {\"sqs\": {\"queue_url\": \"\"}}}", "may not be empty"},
+    {"{\"notify\": {\"sns_topic_arn\": \"x\"}}", "'notify.sns_topic_arn': 'x' is no arn:"},
+    {"{\"notify\": {\"on\": [\"done\", \"skipped\"]}}", "'notify.on': 'skipped' is none of"},
     {"{\"raw\": {\"uri\": \"/a\"}, \"processed\": {\"uri\": \"/a/b\"}}", "overlap"},
     {"{\"raw\": {\"uri\": \"/a/b\"}, \"processed\": {\"uri\": \"file:///a\"}}", "overlap"},
     {"{\"raw\": {\"uri\": \"/a\"}, \"state_dir\": \"/a/s\"}", "'state_dir' lies inside 'raw.uri'"},
@@ -305,6 +329,7 @@ int main(void)
         cmocka_unit_test(no_workers_means_one_a_core),
         cmocka_unit_test(times_and_sizes_are_text_with_units_or_plain_numbers),
         cmocka_unit_test(null_means_none_where_none_makes_sense),
+        cmocka_unit_test(a_list_takes_one_item_or_several),
         cmocka_unit_test(a_store_inherits_what_it_does_not_say_itself),
         cmocka_unit_test(a_selection_takes_lists_or_single_values),
         cmocka_unit_test(every_wrong_file_gets_one_clear_line),
