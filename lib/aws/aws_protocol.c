@@ -1,0 +1,80 @@
+/** @file
+ * The two protocols that are not S3's: JSON with a target, and a form that is answered in XML.
+ */
+#include <stdio.h>
+
+#include "lib/aws/aws_p.h"
+#include "lib/base/mem.h"
+
+struct aws_call *aws_send_json(struct aws *aws, const char *service, const char *version,
+                               const char *target, const char *url, const char *body,
+                               int64_t total_ms, aws_done_fn *done, void *arg)
+{
+    const char *dot = strchr(target, '.');
+    char type[64];
+    const struct sigv4_pair headers[] = {{"Content-Type", type}, {"X-Amz-Target", target}};
+    const struct aws_request request = {.service = service,
+                                        .operation = dot != NULL ? dot + 1 : target,
+                                        .method = "POST",
+                                        .path = "/",
+                                        .url = url,
+                                        .headers = headers,
+                                        .header_count = ARRAY_LEN(headers),
+                                        .body = body,
+                                        .body_len = strlen(body),
+                                        .total_ms = total_ms};
+
+    snprintf(type, sizeof(type), "application/x-amz-json-%s", version);
+    return aws_send(aws, &request, done, arg);
+}
+
+/** "arn:aws:sns:eu-west-1:123456789012:topic": the topic lives there, wherever we do. */
+static void region_of_arn(const char *arn, char ret_region[AWS_REGION])
+{
+    char region[AWS_REGION] = "";
+
+    for (unsigned colons = 0; *arn != '\0' && colons < 3; arn++) {
+        colons += *arn == ':';
+    }
+    snprintf(region, sizeof(region), "%.*s", (int)strcspn(arn, ":"), arn);
+    if (endpoint_is_region(region)) {
+        memcpy(ret_region, region, sizeof(region));
+    }
+}
+
+static void put_form(struct aws_call *call, const char *version, const char *action,
+                     const struct sigv4_pair *pairs, unsigned count)
+{
+    struct sigv4_pair *all = arena_alloc(call->arena, (count + 2) * sizeof(*all));
+
+    all[0] = (struct sigv4_pair){"Action", action};
+    all[1] = (struct sigv4_pair){"Version", version};
+    for (unsigned i = 0; i < count; i++) {
+        all[i + 2] = pairs[i];
+        if (strcmp(pairs[i].name, "TopicArn") == 0) {
+            region_of_arn(pairs[i].value, call->wanted_region);
+        }
+    }
+    sigv4_query(&call->form, all, count + 2);
+    call->request.body = call->form.data;
+    call->request.body_len = call->form.len;
+}
+
+struct aws_call *aws_send_query(struct aws *aws, const char *service, const char *version,
+                                const char *action, const struct sigv4_pair *pairs, unsigned count,
+                                aws_done_fn *done, void *arg)
+{
+    static const struct sigv4_pair type = {"Content-Type",
+                                           "application/x-www-form-urlencoded; charset=utf-8"};
+    const struct aws_request request = {.service = service,
+                                        .operation = action,
+                                        .method = "POST",
+                                        .path = "/",
+                                        .headers = &type,
+                                        .header_count = 1};
+    struct aws_call *call = aws_call_new(aws, &request, done, arg);
+
+    put_form(call, version, action, pairs, count);
+    aws_call_start(call);
+    return call;
+}
