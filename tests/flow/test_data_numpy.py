@@ -5,6 +5,7 @@ import itertools
 import os
 import struct
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,21 @@ def test_rows_of_contiguous_files_are_what_libhdf5_reads(tmp_path, dtype, libver
     check_rows(tmp_path / "a.h5", "never")
     check_rows(tmp_path / "a.h5", "empty")
     check_rows(tmp_path / "a.h5", "id")
+
+
+# ZIP archives
+
+
+@pytest.mark.parametrize(
+    "count, at", [(0, 0), (3, 0), (65534, 0), (65535, 0), (70000, 0), (3, 5 << 30), (2, (1 << 32) - 33)]
+)
+def test_an_archive_of_any_size_is_read_by_python(tmp_path, count, at):
+    """Behind a hole: places beyond 4 GiB, where ZIP64 begins."""
+    path = tmp_path / "a.zip"
+    with open(path, "wb") as f:
+        f.seek(at)
+        f.write(drive("zip", count, at))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [f"m{n}" for n in range(count)]
+        for name in archive.namelist()[:: max(1, count // 20)]:
+            assert archive.read(name) == name.encode()

@@ -5,7 +5,9 @@
  *     data_driver planes SAMPLE PIXELS FRAMES                          planes, raw
  *     data_driver stats  SAMPLE PIXELS FRAMES SCALE MISSING|- AREAS    a line of numbers a frame
  *     data_driver png    WIDTH HEIGHT COLORS FLIP                      palette and indices to a PNG
- *     data_driver rows   LAYOUT FILE DATASET FIRST COUNT GAP           rows, raw
+ *     data_driver zip    COUNT AT                                      an archive of members
+ * "m0"... that begins at AT data_driver rows   LAYOUT FILE DATASET FIRST COUNT GAP           rows,
+ * raw
  */
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #include "lib/data/planes.h"
 #include "lib/data/pngfile.h"
 #include "lib/data/slab.h"
+#include "lib/data/zipfile.h"
 
 static _Noreturn void die(const char *text)
 {
@@ -148,6 +151,24 @@ static void do_png(char **args)
     strbuf_done(&out);
 }
 
+static void do_zip(char **args)
+{
+    const uint64_t count = number(args[0]);
+    struct zipfile_writer writer;
+    struct strbuf out = {0};
+
+    zipfile_begin(&writer, &out);
+    writer.at = number(args[1]);
+    for (uint64_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "m%llu", (unsigned long long)i);
+        zipfile_add(&writer, name, name, strlen(name));
+    }
+    zipfile_end(&writer);
+    write_all(out.data, out.len);
+    strbuf_done(&out);
+}
+
 static void fetch(const struct slab_plan *plan, FILE *file, uint8_t *to)
 {
     for (size_t i = 0; i < plan->range_count; i++) {
@@ -203,8 +224,11 @@ int main(int argc, char **argv)
         const char *name;
         int args;
         void (*run)(char **args);
-    } modes[] = {
-        {"planes", 3, do_planes}, {"stats", 6, do_stats}, {"png", 4, do_png}, {"rows", 6, do_rows}};
+    } modes[] = {{"planes", 3, do_planes},
+                 {"stats", 6, do_stats},
+                 {"png", 4, do_png},
+                 {"zip", 2, do_zip},
+                 {"rows", 6, do_rows}};
 
     for (unsigned i = 0; argc > 1 && i < ARRAY_LEN(modes); i++) {
         if (strcmp(argv[1], modes[i].name) == 0 && argc == modes[i].args + 2) {
