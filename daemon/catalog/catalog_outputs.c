@@ -35,7 +35,7 @@ const struct catalog_column catalog_frames_columns[] = {
     {"a160", "double", NULL},
     {"a181", "double", NULL},
     {"a219", "double", NULL},
-    {"image", "string", "key of the picture"},
+    {"image", "string", "key of the picture; behind a # its name in a ZIP archive"},
 };
 const unsigned catalog_frames_column_count = ARRAY_LEN(catalog_frames_columns);
 

@@ -11,7 +11,8 @@ struct catalog_output {
     const char *key;
     uint64_t bytes;
     const char *sha256; /**< Hex. */
-    const char *kind; /**< "frames", "flashes", "image", "sheet", "table", "catalog", "manifest". */
+    const char *kind;   /**< "frames", "flashes", "image", "sheet", "packed", "table", "catalog",
+                         * "manifest". */
 };
 
 /** Forget all rows of `source` in outputs, frames, flashes and crawled tables. */

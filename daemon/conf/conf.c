@@ -238,7 +238,11 @@ const char *conf_needs_restart(const struct conf *before, const struct conf *aft
 const char *conf_images_name(enum conf_images images)
 {
     static const char *const names[] = {
-        [IMAGES_NONE] = "none", [IMAGES_SHEET] = "sheet", [IMAGES_FRAMES] = "frames"};
+        [IMAGES_NONE] = "none",
+        [IMAGES_SHEET] = "sheet",
+        [IMAGES_FRAMES] = "frames",
+        [IMAGES_PACKED] = "packed",
+    };
 
     return names[images];
 }

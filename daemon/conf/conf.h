@@ -15,8 +15,8 @@
 #include "lib/base/str.h"
 #include "lib/sevir/selection.h"
 
-enum conf_images { IMAGES_NONE, IMAGES_SHEET, IMAGES_FRAMES };
-/** "none", "sheet", "frames". */
+enum conf_images { IMAGES_NONE, IMAGES_SHEET, IMAGES_FRAMES, IMAGES_PACKED };
+/** "none", "sheet", "frames", "packed". */
 const char *conf_images_name(enum conf_images images);
 
 /** Field names are the option's path with '_' for '.', and the unit where there is one. */

@@ -11,6 +11,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
+#include "lib/data/zipfile.h"
 #include "lib/sevir/colors.h"
 #include "lib/sevir/encoding.h"
 #include "lib/sevir/sheet.h"
@@ -40,8 +41,11 @@ uint64_t event_render_bytes(const struct event_input *input, uint64_t events)
             scratch += all; /* indices, of every frame for the sheet */
         }
     }
-    if (input->images == IMAGES_FRAMES) {
+    if (input->images == IMAGES_FRAMES || input->images == IMAGES_PACKED) {
         output += all / 2; /* indexed pictures of weather shrink to far less */
+    }
+    if (input->images == IMAGES_PACKED) {
+        scratch += all / 2; /* an event's pictures, and the archive of them */
     }
     return scratch + output * events;
 }
@@ -104,8 +108,8 @@ static void write_row(const struct event_input *input, unsigned frame,
     strbuf_putc(rows, '\n');
 }
 
-static struct event_picture *add_picture(struct event_output *output, const char *prefix,
-                                         const char *name)
+static struct event_picture *add_picture(struct event_output *output, enum job_output_kind kind,
+                                         const char *prefix, const char *name)
 {
     if (output->picture_count == output->picture_cap) {
         const unsigned cap = output->picture_cap > 0 ? 2 * output->picture_cap : 64;
@@ -118,13 +122,54 @@ static struct event_picture *add_picture(struct event_output *output, const char
     struct event_picture *picture = &output->pictures[output->picture_count++];
 
     picture->key = str_printf("%s%s", prefix, name);
+    picture->kind = kind;
     return picture;
 }
 
-static void finish_picture(struct event_output *output, struct event_picture *picture)
+static void finish_pictures(struct event_output *output, unsigned first)
 {
-    digest_sha256(picture->png.data, picture->png.len, picture->sha256);
-    output->png_bytes += picture->png.len;
+    for (unsigned i = first; i < output->picture_count; i++) {
+        struct event_picture *picture = &output->pictures[i];
+
+        digest_sha256(picture->png.data, picture->png.len, picture->sha256);
+        output->png_bytes += picture->png.len;
+    }
+}
+
+static void reset_picture(struct event_picture *picture)
+{
+    free(TAKE(picture->key));
+    strbuf_reset(&picture->png);
+}
+
+/** One archive in place of the pictures from `first` on; the sheet, which is last, comes first in
+ * it. */
+static void pack_pictures(const struct event_input *input, struct event_output *output,
+                          unsigned first)
+{
+    const unsigned sheet = output->picture_count - 1;
+    struct zipfile_writer writer;
+    struct strbuf zip = {0};
+
+    zipfile_begin(&writer, &zip);
+    for (unsigned i = first; i <= sheet; i++) {
+        const struct event_picture *picture = &output->pictures[i == first ? sheet : i - 1];
+
+        zipfile_add(&writer, str_basename(picture->key), picture->png.data, picture->png.len);
+    }
+    zipfile_end(&writer);
+    for (unsigned i = first; i <= sheet; i++) {
+        reset_picture(&output->pictures[i]);
+    }
+    output->picture_count = first;
+
+    struct event_picture *packed =
+        add_picture(output, OUTPUT_PACKED, input->image_prefix, NAMING_PACKED);
+    const struct strbuf spare = packed->png;
+
+    packed->png = zip;
+    zip = spare;
+    strbuf_done(&zip);
 }
 
 /** What pictures are made from: codes and the table of their colours, or indices. */
@@ -142,7 +187,7 @@ static enum rc render_frame(const struct event_input *input, unsigned frame,
     char name[16];
 
     naming_frame_file(frame, name);
-    struct event_picture *picture = add_picture(output, input->image_prefix, name);
+    struct event_picture *picture = add_picture(output, OUTPUT_IMAGE, input->image_prefix, name);
     const struct pngfile_picture drawn = {
         .pixels = paint->pixels + frame * pixels,
         .map = paint->map,
@@ -156,7 +201,6 @@ static enum rc render_frame(const struct event_input *input, unsigned frame,
     if (pngfile_encode(paint->encoder, &drawn, &picture->png, err) != RC_OK) {
         return err_wrap(err, "picture '%s'", picture->key);
     }
-    finish_picture(output, picture);
     return RC_OK;
 }
 
@@ -166,7 +210,8 @@ static enum rc render_sheet(const struct event_input *input, const struct paint 
     const size_t pixels = (size_t)input->height * input->width;
     scoped(free) const uint8_t **frames = mem_resize(NULL, input->frames, sizeof(*frames));
     scoped(free) unsigned *numbers = mem_resize(NULL, input->frames, sizeof(*numbers));
-    struct event_picture *picture = add_picture(output, input->image_prefix, "sheet.png");
+    struct event_picture *picture =
+        add_picture(output, OUTPUT_SHEET, input->image_prefix, NAMING_SHEET);
 
     for (unsigned frame = 0; frame < input->frames; frame++) {
         frames[frame] = paint->pixels + frame * pixels;
@@ -184,11 +229,9 @@ static enum rc render_sheet(const struct event_input *input, const struct paint 
         .frame_count = input->frames,
         .scale_to = MAX_OF(input->width, input->height) > SHEET_THUMB ? SHEET_THUMB : 0,
     };
-    picture->sheet = true;
     if (sheet_png(&options, &picture->png, err) != RC_OK) {
         return err_wrap(err, "picture '%s'", picture->key);
     }
-    finish_picture(output, picture);
     return RC_OK;
 }
 
@@ -222,6 +265,7 @@ static enum rc render_frames(const struct event_input *input, const struct event
 
     for (unsigned frame = 0; frame < input->frames; frame++) {
         const uint8_t *plane = scratch->planes + frame * pixels * element;
+        scoped(free) char *packed = NULL;
         const char *image = "";
         struct plane_stats stats;
 
@@ -231,11 +275,15 @@ static enum rc render_frames(const struct event_input *input, const struct event
             colors_map(input->type, plane, pixels, input->sample,
                        scratch->indices + frame * pixels);
         }
-        if (input->images == IMAGES_FRAMES) {
+        if (input->images == IMAGES_FRAMES || input->images == IMAGES_PACKED) {
             if (render_frame(input, frame, paint, output, err) != RC_OK) {
                 return err->rc;
             }
             image = output->pictures[output->picture_count - 1].key;
+        }
+        if (input->images == IMAGES_PACKED) {
+            packed = str_printf("%s" NAMING_PACKED "#%s", input->image_prefix, str_basename(image));
+            image = packed;
         }
         write_row(input, frame, &stats, image, &output->rows);
     }
@@ -246,6 +294,7 @@ enum rc event_render(const struct event_input *input, struct event_scratch *scra
                      struct event_output *output, struct err *err)
 {
     const bool bytes = input->sample == SAMPLE_U8;
+    const unsigned first = output->picture_count;
 
     if (prepare(input, scratch, err) != RC_OK) {
         return err->rc;
@@ -262,15 +311,17 @@ enum rc event_render(const struct event_input *input, struct event_scratch *scra
         (input->images != IMAGES_NONE && render_sheet(input, &paint, output, err) != RC_OK)) {
         return err->rc;
     }
+    if (input->images == IMAGES_PACKED) {
+        pack_pictures(input, output, first);
+    }
+    finish_pictures(output, first);
     return RC_OK;
 }
 
 void event_output_reset(struct event_output *output)
 {
     for (unsigned i = 0; i < output->picture_count; i++) {
-        free(TAKE(output->pictures[i].key));
-        strbuf_reset(&output->pictures[i].png);
-        output->pictures[i].sheet = false;
+        reset_picture(&output->pictures[i]);
     }
     output->picture_count = 0;
     output->png_bytes = 0;

@@ -3,6 +3,7 @@
  *
  *     pixels [H][W][T] -> planes [T][H][W] -> statistics -> CSV rows
  *                                          -> colours -> PNG a frame, a contact sheet
+ *                                                        -> or one archive of them all
  *
  * Codes of a byte, which radar has, are coloured by a table while a picture is packed; for others
  * the palette indices of all frames are made first.
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "daemon/conf/conf.h"
+#include "daemon/job/job_manifest.h"
 #include "lib/base/digest.h"
 #include "lib/base/str.h"
 #include "lib/data/planes.h"
@@ -31,8 +33,8 @@ struct event_input {
 
 struct event_picture {
     char *key;
-    bool sheet;
-    struct strbuf png;
+    enum job_output_kind kind; /**< OUTPUT_IMAGE, OUTPUT_SHEET or OUTPUT_PACKED. */
+    struct strbuf png;         /**< The file: a PNG, or a ZIP archive of them. */
     uint8_t sha256[DIGEST_BYTES];
 };
 

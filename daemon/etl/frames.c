@@ -110,8 +110,10 @@ static void plan_pictures(struct etl *etl, size_t index, struct frames *frames)
     if (etl->conf->extract_images == IMAGES_NONE) {
         return;
     }
+    const bool packed = etl->conf->extract_images == IMAGES_PACKED;
+
     frames->pictures[index].planned = etl->planned_count;
-    strbuf_printf(&key, "%ssheet.png", frames->prefixes[index]);
+    strbuf_printf(&key, "%s%s", frames->prefixes[index], packed ? NAMING_PACKED : NAMING_SHEET);
     etl_plan(etl, strbuf_text(&key));
     for (unsigned frame = 0; etl->conf->extract_images == IMAGES_FRAMES && frame < count; frame++) {
         char name[16];
@@ -274,9 +276,9 @@ static void frames_collect(struct etl *etl, struct unit *unit)
             const struct event_picture *picture = &unit->output.pictures[e * each + p];
 
             note->outputs[p] = (struct job_output){
-                .key = etl->planned[note->planned + (picture->sheet ? 0 : 1 + p)],
+                .key = etl->planned[note->planned + (picture->kind == OUTPUT_IMAGE ? 1 + p : 0)],
                 .bytes = picture->png.len,
-                .kind = picture->sheet ? OUTPUT_SHEET : OUTPUT_IMAGE,
+                .kind = picture->kind,
             };
             memcpy(note->outputs[p].sha256, picture->sha256, DIGEST_BYTES);
         }

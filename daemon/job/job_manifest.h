@@ -28,7 +28,10 @@
 #define JOB_OUTPUT_MAP(X) \
     X(FRAMES, "frames")   \
     X(FLASHES, "flashes") \
-    X(IMAGE, "image") X(SHEET, "sheet") X(TABLE, "table") X(CATALOG, "catalog")
+    X(IMAGE, "image")     \
+    X(SHEET, "sheet")     \
+    X(PACKED, "packed")   \
+    X(TABLE, "table") X(CATALOG, "catalog")
 enum job_output_kind {
 #define X(name, text) OUTPUT_##name,
     JOB_OUTPUT_MAP(X)
@@ -49,7 +52,7 @@ struct job_output {
 struct job_manifest_head {
     const struct job_object *object;
     const char *kind, *table;
-    const char *images;    /**< "none", "sheet", "frames": as configured. */
+    const char *images;    /**< "none", "sheet", "frames", "packed": as configured. */
     const char *selection; /**< Canonical JSON. */
     const char *rows_digest;
     uint64_t events;

@@ -83,6 +83,7 @@ static enum rc describe(struct db *db, const struct registration *all, enum job_
 
     case OUTPUT_IMAGE:
     case OUTPUT_SHEET:
+    case OUTPUT_PACKED:
     case OUTPUT_COUNT:
         return err_set(err, RC_NOT_FOUND, "pictures are in no table");
     }
@@ -133,7 +134,8 @@ static enum rc register_output(struct db *db, const struct registration *all,
     if (catalog_output_add(db, source, all->job->id, &row, err) != RC_OK) {
         return err->rc;
     }
-    if (output->kind == OUTPUT_IMAGE || output->kind == OUTPUT_SHEET) {
+    if (output->kind == OUTPUT_IMAGE || output->kind == OUTPUT_SHEET ||
+        output->kind == OUTPUT_PACKED) {
         return RC_OK;
     }
     if (*described != output->kind) {

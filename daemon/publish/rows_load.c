@@ -46,6 +46,7 @@ static const char *sql_table(const struct rows_load *load)
     case OUTPUT_CATALOG: /* the crawl has loaded them into `events` */
     case OUTPUT_IMAGE:
     case OUTPUT_SHEET:
+    case OUTPUT_PACKED:
     case OUTPUT_COUNT:
         break;
     }

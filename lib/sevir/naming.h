@@ -45,6 +45,9 @@ char *naming_manifest_key(const char *source_key);
  * among those ("id=S797364.12.2/"). */
 char *naming_image_prefix(enum sevir_type type, const char *id, int64_t file_index,
                           unsigned repeat);
+/** What the folder of an event's pictures holds beside frames; the archive holds all of them. */
+#define NAMING_SHEET "sheet.png"
+#define NAMING_PACKED "frames.zip"
 /** "f07.png"; three digits from frame 100 on. */
 void naming_frame_file(unsigned frame, char ret_name[16]);
 /** A table's name from a key (decision 0005): lower case letters, digits and '_', never empty. */

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -328,6 +329,60 @@ def test_images_as_configured(daemon, images, names):
     daemon.wait_idle()
     assert {p.name for p in daemon.processed.glob("images/*/*/*")} == names
     assert {r["image"] for rows in frames_of(daemon.processed, "vil").values() for r in rows} == {""}
+
+
+def test_packed_pictures_are_those_of_frames_in_one_archive(make_daemon):
+    """Read by Python's zipfile; every row names its picture in there."""
+    trees = {}
+    for images in ("frames", "packed"):
+        daemon = make_daemon(images)
+        daemon.sample.add("vil", ["S1", "S2"])
+        daemon.sample.add("ir069", ["S1", "S1"], chunks=(2, 48, 48, 13))
+        daemon.sample.write_catalog()
+        daemon.configure(extract={"images": images})
+        daemon.start()
+        daemon.wait_idle()
+        trees[images] = tree(daemon.processed)
+    plain = {key: data for key, data in trees["frames"].items() if key.startswith("images/")}
+    packed = {key: data for key, data in trees["packed"].items() if key.startswith("images/")}
+    assert sorted(packed) == sorted({key.rsplit("/", 1)[0] + "/frames.zip" for key in plain})
+    unpacked = {}
+    for key, data in packed.items():
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            assert archive.testzip() is None and archive.namelist()[0] == "sheet.png"
+            for member in archive.infolist():
+                assert member.compress_type == zipfile.ZIP_STORED
+                assert member.date_time == (1980, 1, 1, 0, 0, 0)
+                unpacked[key.replace("frames.zip", member.filename)] = archive.read(member)
+    assert unpacked == plain
+
+    def split(row):
+        archive, name = row["image"].split("#")
+        return archive in packed and archive.replace("frames.zip", name)
+
+    rows = [r for rows in frames_of(daemon.processed, "vil").values() for r in rows]
+    assert len(rows) == 26 and all(split(row) in plain for row in rows)
+    manifest = json.loads(next(iter((daemon.processed / "_manifests").rglob("*VIL*.json"))).read_text())
+    kinds = [output["kind"] for output in manifest["outputs"]]
+    assert manifest["made_by"]["images"] == "packed" and kinds.count("packed") == 2
+    assert not {"image", "sheet"} & set(kinds)
+    listed = {o["key"]: o["sha256"] for o in manifest["outputs"]}
+    for key in (key for key in packed if "img_type=vil" in key):
+        assert listed[key] == hashlib.sha256(packed[key]).hexdigest()
+
+
+def test_pictures_that_are_packed_later_take_the_place_of_the_others(daemon):
+    daemon.sample.add("vil", ["S1"])
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    assert len(list(daemon.processed.glob("images/*/*/*"))) == 14
+    daemon.stop()
+    daemon.configure(extract={"images": "packed"})
+    daemon.sample.add("vil", ["S1"])  # a new version
+    daemon.start()
+    daemon.wait_idle()
+    assert [p.name for p in daemon.processed.glob("images/*/*/*")] == ["frames.zip"]
 
 
 @pytest.mark.parametrize("img_type", ["vil", "ir069", "ir107", "vis"])

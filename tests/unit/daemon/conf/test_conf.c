@@ -150,7 +150,7 @@ static const struct {
     {"{\"sources\": {\"watch\": \"yes\"}}", "'sources.watch': expected true or false"},
     {"{\"extract\": {\"workers\": 1.5}}", "'extract.workers': expected a whole number"},
     {"{\"extract\": {\"workers\": -1}}", "'extract.workers': -1 is out of range: 0 to 256"},
-    {"{\"extract\": {\"images\": \"all\"}}", "'all' is none of 'none', 'sheet', 'frames'"},
+    {"{\"extract\": {\"images\": \"all\"}}", "'all' is none of 'none', 'sheet', 'frames', 'packed'"},
     {"{\"extract\": {\"memory\": \"lots\"}}", "'extract.memory': 'lots' is no size"},
     {"{\"extract\": {\"memory\": -5}}", "'extract.memory': expected a size"},
     {"{\"extract\": {\"memory\": 1}}", "'extract.memory': 1 bytes is out of range"},

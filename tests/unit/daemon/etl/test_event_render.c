@@ -18,6 +18,7 @@ static struct catalog_row row = {
     .img_type = SEVIR_VIL,
     .frame_count = FRAMES,
     .minute_offsets = offsets,
+    .event_type = "Hail",
 };
 static struct event_scratch scratch;
 static struct event_output output;
@@ -91,7 +92,7 @@ static void pictures_as_asked_for(void **state)
     (void)state;
     render(IMAGES_SHEET);
     assert_int_equal(output.picture_count, 1);
-    assert_true(output.pictures[0].sheet);
+    assert_int_equal(output.pictures[0].kind, OUTPUT_SHEET);
     event_output_reset(&output);
     render(IMAGES_FRAMES);
     assert_int_equal(output.picture_count, FRAMES + 1);
@@ -99,6 +100,12 @@ static void pictures_as_asked_for(void **state)
     assert_string_equal(output.pictures[FRAMES].key, "images/img_type=vil/id=S1/sheet.png");
     assert_memory_equal(output.pictures[1].png.data, "\x89PNG", 4);
     assert_non_null(strstr(output.rows.data, ",images/img_type=vil/id=S1/f02.png\n"));
+    event_output_reset(&output);
+    render(IMAGES_PACKED);
+    assert_int_equal(output.picture_count, 1);
+    assert_int_equal(output.pictures[0].kind, OUTPUT_PACKED);
+    assert_string_equal(output.pictures[0].key, "images/img_type=vil/id=S1/frames.zip");
+    assert_non_null(strstr(output.rows.data, ",images/img_type=vil/id=S1/frames.zip#f02.png\n"));
 }
 
 static void used_again_it_gives_the_same(void **state)
