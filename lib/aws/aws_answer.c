@@ -222,7 +222,17 @@ static void region_of_endpoint(const char *host, struct aws_verdict *verdict)
     }
 }
 
-/** S3's <Error>, or the <ErrorResponse><Error> of the Query protocol; false: it is neither. */
+/** The <Error> itself, or inside the Query protocol's <ErrorResponse>, there and then in <Errors>.
+ */
+static const struct xml_node *find_error(const struct xml_node *root)
+{
+    const struct xml_node *error =
+        strcmp(root->name, "Error") == 0 ? root : xml_child(root, "Error");
+
+    return error != NULL ? error : xml_child(xml_child(root, "Errors"), "Error");
+}
+
+/** False: it tells of no error. */
 static bool read_xml(const struct http_answer *answer, struct aws_verdict *verdict)
 {
     scoped(xml_free) struct xml_doc *doc = NULL;
@@ -232,8 +242,8 @@ static bool read_xml(const struct http_answer *answer, struct aws_verdict *verdi
     if (xml_parse(answer->body, answer->body_len, &doc, &err) != RC_OK) {
         return false;
     }
-    error = xml_root(doc);
-    if (strcmp(error->name, "Error") != 0 && (error = xml_child(error, "Error")) == NULL) {
+    error = find_error(xml_root(doc));
+    if (error == NULL) {
         return false;
     }
     keep_code(verdict, xml_text(error, "Code"));

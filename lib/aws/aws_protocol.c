@@ -42,20 +42,40 @@ static void region_of_arn(const char *arn, char ret_region[AWS_REGION])
     }
 }
 
+/** As HTML's forms: a blank is '+'. */
+static void add_field(struct strbuf *form, const char *name, const char *value)
+{
+    const size_t from = form->len;
+    char *to;
+
+    if (from > 0) {
+        strbuf_putc(form, '&');
+    }
+    sigv4_encode(form, name, false);
+    strbuf_putc(form, '=');
+    sigv4_encode(form, value, false);
+    to = form->data + from;
+    for (const char *c = to; *c != '\0'; c++) {
+        const bool blank = strncmp(c, "%20", 3) == 0;
+
+        *to++ = blank ? '+' : *c;
+        c += blank ? 2 : 0;
+    }
+    *to = '\0';
+    form->len = (size_t)(to - form->data);
+}
+
 static void put_form(struct aws_call *call, const char *version, const char *action,
                      const struct sigv4_pair *pairs, unsigned count)
 {
-    struct sigv4_pair *all = arena_alloc(call->arena, (count + 2) * sizeof(*all));
-
-    all[0] = (struct sigv4_pair){"Action", action};
-    all[1] = (struct sigv4_pair){"Version", version};
+    add_field(&call->form, "Action", action);
+    add_field(&call->form, "Version", version);
     for (unsigned i = 0; i < count; i++) {
-        all[i + 2] = pairs[i];
+        add_field(&call->form, pairs[i].name, pairs[i].value);
         if (strcmp(pairs[i].name, "TopicArn") == 0) {
             region_of_arn(pairs[i].value, call->wanted_region);
         }
     }
-    sigv4_query(&call->form, all, count + 2);
     call->request.body = call->form.data;
     call->request.body_len = call->form.len;
 }

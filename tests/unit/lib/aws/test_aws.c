@@ -251,8 +251,8 @@ static void a_form_goes_to_the_topic_s_region(void **state)
     loop_run(loop);
     assert_int_equal(outcome.rc, RC_OK);
     assert_string_equal(fake_request(fake, 0)->body,
-                        "Action=Publish&Message=a%26b%20%3D%C3%A9&TopicArn=arn%3Aaws%3Asns%3A"
-                        "ap-south-1%3A123456789012%3Atopic&Version=2010-03-31");
+                        "Action=Publish&Version=2010-03-31&TopicArn=arn%3Aaws%3Asns%3A"
+                        "ap-south-1%3A123456789012%3Atopic&Message=a%26b+%3D%C3%A9");
     assert_non_null(strstr(asked(0, "authorization"), "/ap-south-1/sns/aws4_request"));
     aws_send_query(aws, "sts", "2011-06-15", "GetCallerIdentity", NULL, 0, on_done, &outcome);
     loop_run(loop);
@@ -399,6 +399,12 @@ static const struct {
      true,
      RC_DENIED,
      "AuthorizationError"},
+    {{.status = 403,
+      .body = "<ErrorResponse><Errors><Error><Code>SignatureDoesNotMatch</Code></Error></Errors>"
+              "</ErrorResponse>"},
+     true,
+     RC_DENIED,
+     "SignatureDoesNotMatch"},
     {{.status = 400, .body = "{ broken"}, true, RC_INVALID, ""},
     {{.status = 400, .body = "[1]"}, true, RC_INVALID, ""},
     {{.status = 400, .body = "{\"__type\":5,\"message\":[]}"}, true, RC_INVALID, ""},
