@@ -1,9 +1,11 @@
 /** @file
- * render: one event as a contact sheet, as a picture a frame, or as an animation.
+ * render: one event as a contact sheet, as a picture a frame, or as an animation; from the file of
+ * SEVIR's, or from the archive of pictures that extraction has made of it.
  */
 #include <inttypes.h>
 
 #include "daemon/ctl/ctl.h"
+#include "daemon/ctl/ctl_packed.h"
 #include "daemon/ctl/ctl_planes.h"
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
@@ -27,7 +29,10 @@ struct rendering {
     const char *id; /**< NULL when neither file nor command line tell. */
     const struct layout_dataset *flashes;
     struct ctl_planes planes;
-    unsigned *frames; /**< Which of them to draw. */
+    bool is_packed; /**< Then of the above only `planes.frames` counts. */
+    struct ctl_packed packed;
+    const char *member; /**< The one picture that the URI names behind a #, or NULL. */
+    unsigned *frames;   /**< Which of them to draw. */
     unsigned frame_count;
     enum rc (*draw)(struct rendering *rendering, struct err *err);
     unsigned delay_ms, loops; /**< Of an animation. */
@@ -202,6 +207,9 @@ static char *file_title(const struct rendering *rendering)
 
 static char *short_title(const struct rendering *rendering)
 {
+    if (rendering->is_packed) {
+        return str_dup(rendering->packed.object.key);
+    }
     char *file = file_title(rendering), *title = file;
 
     if (rendering->id != NULL) {
@@ -217,6 +225,12 @@ static enum rc encode_frame(const struct rendering *rendering, struct pngfile_en
                             struct err *err)
 {
     const struct colors *colors = colors_of(rendering->file.type);
+    char name[16];
+
+    if (rendering->is_packed) {
+        naming_frame_file(frame, name);
+        return ctl_packed_read(rendering->run, &rendering->packed, name, out, err);
+    }
     const struct pngfile_picture picture = {
         .pixels = plane_of(rendering, frame),
         .width = rendering->planes.width,
@@ -289,6 +303,19 @@ static enum rc draw_animation(struct rendering *rendering, struct err *err)
     return write_picture(rendering, rendering->out, &out, err);
 }
 
+/** The sheet as it was packed, or the picture that the URI names. */
+static enum rc take_member(struct rendering *rendering, struct err *err)
+{
+    const char *name = rendering->member != NULL ? rendering->member : NAMING_SHEET;
+    scoped(strbuf_done) struct strbuf png = {0};
+
+    if (refuse_folder(rendering, err) != RC_OK ||
+        ctl_packed_read(rendering->run, &rendering->packed, name, &png, err) != RC_OK) {
+        return err->rc;
+    }
+    return write_picture(rendering, rendering->out, &png, err);
+}
+
 static enum rc draw_sheet(struct rendering *rendering, struct err *err)
 {
     const struct ctl_planes *planes = &rendering->planes;
@@ -321,12 +348,26 @@ static enum rc draw_sheet(struct rendering *rendering, struct err *err)
 
 /* ---- the command --------------------------------------------------------------------------- */
 
+static enum rc load_packed(struct rendering *rendering, struct ctl_object *object, struct err *err)
+{
+    if (ctl_packed_open(rendering->run, object, &rendering->packed, err) != RC_OK) {
+        return err->rc;
+    }
+    rendering->planes.frames = ctl_packed_frames(&rendering->packed);
+    return RC_OK;
+}
+
 static enum rc load_event(struct rendering *rendering, struct err *err)
 {
     struct ctl_object object = {0};
 
-    if (ctl_run_open(rendering->run, rendering->uri, &object, err) != RC_OK ||
-        ctl_h5_open(rendering->run, &object, &rendering->file, err) != RC_OK ||
+    if (ctl_run_open(rendering->run, rendering->uri, &object, err) != RC_OK) {
+        return err->rc;
+    }
+    if (rendering->is_packed) {
+        return load_packed(rendering, &object, err);
+    }
+    if (ctl_h5_open(rendering->run, &object, &rendering->file, err) != RC_OK ||
         find_event(rendering, err) != RC_OK) {
         return err->rc;
     }
@@ -349,9 +390,10 @@ static void report(const struct rendering *rendering)
             json_array_append_new(frames, json_integer(rendering->frames[i]));
         }
         json_t *document =
-            json_pack("{s:s, s:s*, s:I, s:o, s:O}", "img_type",
-                      sevir_type_name(rendering->file.type), "id", rendering->id, "index",
-                      (json_int_t)rendering->index, "frames", frames, "files", rendering->written);
+            json_pack("{s:s*, s:s*, s:I, s:o, s:O}", "img_type",
+                      rendering->is_packed ? NULL : sevir_type_name(rendering->file.type), "id",
+                      rendering->id, "index", (json_int_t)rendering->index, "frames", frames,
+                      "files", rendering->written);
         ctl_json(rendering->ctl, document);
         json_decref(document);
     }
@@ -368,6 +410,45 @@ static enum ctl_exit render(struct rendering *rendering)
     return CTL_DONE;
 }
 
+/** An archive holds one event, whose sheet is drawn already. */
+static enum ctl_exit check_packed(const struct rendering *rendering)
+{
+    static const char *const needless[] = {"index", "id", "catalog"};
+    const struct ctl_args *args = rendering->args;
+    const bool all = ctl_flag(args, "each") || ctl_flag(args, "animate");
+
+    for (unsigned i = 0; i < ARRAY_LEN(needless); i++) {
+        if (ctl_flag(args, needless[i])) {
+            return ctl_misuse("render", "an archive of pictures holds one event; leave out --%s",
+                              needless[i]);
+        }
+    }
+    if (ctl_flag(args, "frames") && !all) {
+        return ctl_misuse("render", "the sheet in an archive has all frames; say --each or "
+                                    "--animate");
+    }
+    if (rendering->member != NULL && all) {
+        return ctl_misuse("render", "'%s' names one picture; leave out what is behind the #",
+                          rendering->args->words[0]);
+    }
+    return CTL_DONE;
+}
+
+/** "…/frames.zip", or "…/frames.zip#f07.png" as `frames` has it: whether it is one; takes the
+ * latter apart. */
+static bool take_packed_uri(struct rendering *rendering)
+{
+    const char *text = rendering->args->words[0], *hash = strstr(text, ".zip#");
+    char *uri = arena_dup(rendering->arena, text);
+
+    if (hash != NULL) {
+        uri[hash - text + 4] = '\0';
+        rendering->member = hash + 5;
+    }
+    rendering->uri = uri;
+    return hash != NULL || str_ends(text, ".zip");
+}
+
 /** What is wanted, and of what; the exit code when that is misspoken. */
 static enum ctl_exit take_options(struct rendering *rendering)
 {
@@ -380,7 +461,11 @@ static enum ctl_exit take_options(struct rendering *rendering)
     if (rendering->out == NULL) {
         return ctl_misuse("render", "-o is missing: where to write");
     }
-    if ((ctl_value(args, "index") != NULL) == ctl_flag(args, "id")) {
+    rendering->is_packed = take_packed_uri(rendering);
+    if (rendering->is_packed && check_packed(rendering) != CTL_DONE) {
+        return CTL_USAGE;
+    }
+    if (!rendering->is_packed && ctl_flag(args, "index") == ctl_flag(args, "id")) {
         return ctl_misuse("render", "say which event: --index N or --id ID");
     }
     if (each && animate) {
@@ -397,34 +482,41 @@ static enum ctl_exit take_options(struct rendering *rendering)
     if (delay_ms < 0 || delay_ms > APNG_DELAY_MAX_MS) {
         return ctl_misuse("render", "--delay is at most %d s", APNG_DELAY_MAX_MS / 1000);
     }
-    rendering->draw = each ? draw_each : animate ? draw_animation : draw_sheet;
+    rendering->draw = each                   ? draw_each
+                      : animate              ? draw_animation
+                      : rendering->is_packed ? take_member
+                                             : draw_sheet;
     rendering->delay_ms = (unsigned)delay_ms;
     rendering->loops = (unsigned)loops;
     return CTL_DONE;
 }
 
+static void done(struct rendering *rendering)
+{
+    json_decref(rendering->written);
+    free(rendering->frames);
+    ctl_planes_done(&rendering->planes);
+    ctl_h5_done(&rendering->file);
+    ctl_packed_done(&rendering->packed);
+    ctl_run_free(rendering->run);
+    arena_free(rendering->arena);
+}
+
 static enum ctl_exit run_render(struct ctl *ctl, const struct ctl_args *args)
 {
     struct rendering rendering = {
-        .ctl = ctl, .args = args, .uri = args->words[0], .out = ctl_value(args, "output")};
+        .ctl = ctl, .args = args, .out = ctl_value(args, "output"), .arena = arena_new()};
     enum ctl_exit code = take_options(&rendering);
 
-    if (code != CTL_DONE) {
-        return code;
+    if (code == CTL_DONE && ctl_run_is_same(rendering.out, rendering.uri)) {
+        code = ctl_fail("'%s' is what is read; choose another name for -o", rendering.out);
     }
-    if (ctl_run_is_same(rendering.out, rendering.uri)) {
-        return ctl_fail("'%s' is what is read; choose another name for -o", rendering.out);
+    if (code == CTL_DONE) {
+        rendering.run = ctl_run_new(ctl);
+        rendering.written = json_array();
+        code = render(&rendering);
     }
-    rendering.run = ctl_run_new(ctl);
-    rendering.arena = arena_new();
-    rendering.written = json_array();
-    code = render(&rendering);
-    json_decref(rendering.written);
-    free(rendering.frames);
-    ctl_planes_done(&rendering.planes);
-    ctl_h5_done(&rendering.file);
-    arena_free(rendering.arena);
-    ctl_run_free(rendering.run);
+    done(&rendering);
     return code;
 }
 
@@ -448,7 +540,9 @@ const struct ctl_command ctl_cmd_render = {
     .help =
         "Pictures have SEVIR's own colours and north is up. With --each, f00.png and so on are\n"
         "the very pixels that extraction writes; --animate makes one PNG of them that plays. Of\n"
-        "a file of flashes, the counts on the grid of 48 by 48 cells are drawn.",
+        "a file of flashes, the counts on the grid of 48 by 48 cells are drawn.\n"
+        "URI may also be an archive of pictures (frames.zip, of 'images: packed'): then its sheet\n"
+        "is taken out, or its frames; 'URI#f07.png' is that picture alone.",
     .options = options,
     .min_words = 1,
     .max_words = 1,

@@ -331,6 +331,34 @@ def test_images_as_configured(daemon, images, names):
     assert {r["image"] for rows in frames_of(daemon.processed, "vil").values() for r in rows} == {""}
 
 
+def check_render_of_packed(daemon, packed, plain):
+    key = "images/img_type=vil/id=S2/frames.zip"
+    archive, out = daemon.processed / key, daemon.dir / "out"
+    made = {Path(k).name: v for k, v in plain.items() if "img_type=vil/id=S2/" in k}
+    daemon.ctl("render", archive, "--each", "-o", out / "each", check=0)
+    daemon.ctl("render", archive, "-o", out / "sheet.png", check=0)
+    daemon.ctl("render", f"{archive}#f03.png", "-o", out / "one.png", check=0)
+    daemon.ctl("render", archive, "--animate", "--frames", "3,4", "-o", out / "film.png", check=0)
+    assert (out / "sheet.png").read_bytes() == made.pop("sheet.png")
+    assert (out / "one.png").read_bytes() == made["f03.png"]
+    assert tree(out / "each") == made
+    with Image.open(out / "film.png") as film:
+        assert film.n_frames == 2
+    for words, code in (
+        ([archive, "--id", "S2"], 2),
+        ([archive, "--frames", "1"], 2),
+        ([f"{archive}#f77.png"], 1),
+        ([archive, "--each", "--frames", "13"], 1),
+    ):
+        assert daemon.ctl("render", *words, "-o", out / "x.png", check=code).stderr.count("\n") == 1
+    cut = out / "cut.zip"
+    at = packed[key].index(b"f05.png") + 60
+    for data in (packed[key][:-30], packed[key][:at] + b"\xee" + packed[key][at + 1 :], b""):
+        cut.write_bytes(data)
+        done = daemon.ctl("render", cut, "--each", "-o", out / "cut", check=1)
+        assert "cut.zip" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_packed_pictures_are_those_of_frames_in_one_archive(make_daemon):
     """Read by Python's zipfile; every row names its picture in there."""
     trees = {}
@@ -355,6 +383,7 @@ def test_packed_pictures_are_those_of_frames_in_one_archive(make_daemon):
                 assert member.date_time == (1980, 1, 1, 0, 0, 0)
                 unpacked[key.replace("frames.zip", member.filename)] = archive.read(member)
     assert unpacked == plain
+    check_render_of_packed(daemon, packed, plain)
 
     def split(row):
         archive, name = row["image"].split("#")
