@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/catalog/catalog_facts.h"
 #include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
@@ -130,7 +131,7 @@ enum rc catalog_events_settle(struct db *db, int64_t load, struct err *err)
         run_with(db, "UPDATE event_loads SET settled = 1 WHERE id = ?", load, err) != RC_OK) {
         return err->rc;
     }
-    return settle_shown(db, err);
+    return settle_shown(db, err) == RC_OK ? catalog_facts_events(db, err) : err->rc;
 }
 
 enum rc catalog_events_abandon(struct db *db, int64_t load, struct err *err)
@@ -157,7 +158,7 @@ enum rc catalog_events_clear(struct db *db, int64_t source, bool *ret_any, struc
     }
     /* Most objects never had rows of a catalog: do not look at all of them for nothing. */
     any = db_changes(db) > 0;
-    if (any && settle_shown(db, err) != RC_OK) {
+    if (any && (settle_shown(db, err) != RC_OK || catalog_facts_events(db, err) != RC_OK)) {
         return err->rc;
     }
     if (ret_any != NULL) {

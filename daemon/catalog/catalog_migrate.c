@@ -6,6 +6,7 @@
  * query reports as its type; its words also choose SQLite's affinity, which must be TEXT for times
  * (a bare "TIMESTAMP" would be NUMERIC, and '2019' would then be compared as a number).
  */
+#include "daemon/catalog/catalog_facts_sql.h"
 #include "daemon/catalog/catalog_p.h"
 
 #include "lib/base/mem.h"
@@ -176,6 +177,11 @@ static const char *const steps[] = {
     "CREATE INDEX output_rows_key ON output_rows (key);"
     "CREATE VIEW outputs AS SELECT o.key, o.bytes, o.sha256, o.kind, s.key AS source, s.bucket, o.job"
     "  FROM output_rows AS o JOIN sources AS s ON s.id = o._source;",
+
+    /* 2: sums for charts (catalog_facts.h), of what is there. Lengths of minutes are possible where
+     * there are millions of frames. */
+    FACTS_TABLES
+    FACTS_OF_FRAMES("") ";" FACTS_OF_FLASHES("") ";" FACTS_OF_PEAKS("") ";" FACTS_OF_EVENTS("") ";",
 };
 /* clang-format on */
 

@@ -3,6 +3,7 @@
  */
 #include "daemon/catalog/catalog_outputs.h"
 
+#include "daemon/catalog/catalog_facts.h"
 #include "daemon/catalog/catalog_p.h"
 #include "lib/base/mem.h"
 
@@ -89,6 +90,9 @@ enum rc catalog_outputs_clear(struct db *db, int64_t source, struct err *err)
         if (db_run(q, err) != RC_OK) {
             return err->rc;
         }
+    }
+    if (catalog_facts_cleared(db, source, err) != RC_OK) {
+        return err->rc;
     }
     return catalog_rows_clear(db, source, err);
 }

@@ -19,12 +19,14 @@ static void now_text(char ret_text[NOW_TEXT])
 bool catalog_name_is_reserved(const char *name)
 {
     static const char *const ours[] = {
-        "catalog",     "columns",     "csv_columns",   "csv_schemas", "databases",
-        "event_loads", "event_rows",  "events",        "flash_rows",  "flashes",
-        "frame_rows",  "frames",      "jobs",          "layouts",     "main",
-        "objects",     "output_rows", "outputs",       "partitions",  "partition_sources",
-        "sources",     "state",       "table_sources", "tables",      "table_versions",
-        "temp",        "transitions",
+        "catalog",        "columns",     "csv_columns",   "csv_schemas",
+        "databases",      "event_facts", "event_loads",   "event_rows",
+        "event_summary",  "events",      "fact_changes",  "flash_rows",
+        "flashes",        "frame_facts", "frame_rows",    "frames",
+        "jobs",           "layouts",     "main",          "objects",
+        "output_rows",    "outputs",     "partitions",    "partition_sources",
+        "sources",        "state",       "table_sources", "tables",
+        "table_versions", "temp",        "transitions",
     };
     enum sevir_type type;
 

@@ -220,6 +220,29 @@ void ops_time_json(struct strbuf *out, int64_t epoch_ms)
     strbuf_printf(out, "\"%s\"", text);
 }
 
+#define SMALL_BYTES (UINT64_C(1) << 20)
+
+static void on_granted(struct budget_ticket *ticket, void *arg)
+{
+    (void)ticket;
+    (void)arg;
+}
+
+enum rc ops_budget(struct ops *ops, struct budget_ticket *ticket, uint64_t bytes, struct err *err)
+{
+    struct budget *budget = ops->services->budget;
+
+    if (bytes <= SMALL_BYTES) {
+        return RC_OK;
+    }
+    if (budget_waiting(budget) > 0 || bytes > budget_limit(budget) ||
+        budget_granted(budget) > budget_limit(budget) - bytes) {
+        return err_set(err, RC_LIMIT, "the memory budget is in use; try again");
+    }
+    return budget_acquire(budget, ticket, bytes, on_granted, NULL,
+                          err); /* at once: there is room */
+}
+
 /* ---- who may ask ------------------------------------------------------------------------- */
 
 /** Host and port of "host:port", "[v6]:port" or "host" (then port 80). */
@@ -275,8 +298,9 @@ static bool may_write(const struct http_request *request)
 /* ---- routing ----------------------------------------------------------------------------- */
 
 /** Whether the path is the route's; what stands for its {part} goes into `ret_name`. */
-static bool matches(const char *pattern, const char *path, char **ret_name)
+static bool matches(const struct ops_route *route, const char *path, char **ret_name)
 {
+    const char *pattern = route->path;
     const char *open = strchr(pattern, '{');
 
     if (open == NULL) {
@@ -288,7 +312,8 @@ static bool matches(const char *pattern, const char *path, char **ret_name)
     if (strncmp(pattern, path, head) != 0) {
         return false;
     }
-    const size_t len = strcspn(path + head, "/");
+    const size_t len =
+        (route->flags & OPS_REST) != 0 ? strlen(path + head) : strcspn(path + head, "/");
     if (len == 0 || strcmp(path + head + len, rest) != 0) {
         return false;
     }
@@ -307,7 +332,7 @@ static const struct ops_route *find_route(struct ops_call *call, struct strbuf *
         char *name = NULL;
 
         if ((call->over_tcp && (route->flags & OPS_TCP) == 0) ||
-            !matches(route->path, call->request->path, &name)) {
+            !matches(route, call->request->path, &name)) {
             continue;
         }
         if (strcmp(route->method, head ? "GET" : method) == 0) {

@@ -46,6 +46,7 @@ typedef void ops_route_fn(struct ops_call *call);
 enum ops_flags {
     OPS_TCP = 1,    /**< On both listeners; else on the unix socket only. */
     OPS_WRITES = 2, /**< For root and the daemon's own user only. */
+    OPS_REST = 4,   /**< The path's last {part} may have slashes in it. */
 };
 
 struct ops_route {
@@ -86,12 +87,17 @@ bool ops_id(struct ops_call *call, uint64_t *ret_id);
 /** "2019-05-12T18:30:00.123Z" with its quotes, or null for 0. */
 void ops_time_json(struct strbuf *out, int64_t epoch_ms);
 
+/** Take `bytes` of the memory budget now, or say that it is in use (RC_LIMIT): an answer does not
+ * wait in line with extraction. What is small is not asked for at all. */
+enum rc ops_budget(struct ops *ops, struct budget_ticket *ticket, uint64_t bytes, struct err *err);
+
 /* ---- routes ------------------------------------------------------------------------------ */
 
 ops_route_fn ops_page, ops_plain, ops_asset, ops_favicon, ops_metrics, ops_healthz, ops_readyz,
     ops_list_routes;
 ops_route_fn ops_get_status, ops_get_jobs, ops_get_job, ops_get_explain, ops_get_tables,
-    ops_get_table, ops_get_config, ops_get_events, ops_get_history, ops_get_sources;
+    ops_get_table, ops_get_config, ops_get_events, ops_get_history, ops_get_sources, ops_get_data,
+    ops_get_chart, ops_get_object;
 ops_route_fn ops_post_submit, ops_post_retry_all, ops_post_retry, ops_post_cancel, ops_post_pause,
     ops_post_resume, ops_post_drain, ops_post_reload, ops_post_reconcile, ops_post_query;
 

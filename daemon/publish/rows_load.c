@@ -4,6 +4,7 @@
  * A piece ends where a row ends: after a newline outside quotes. The files are our own, so quotes
  * are balanced, and the header is the first line.
  */
+#include "daemon/catalog/catalog_facts.h"
 #include "daemon/catalog/catalog_outputs.h"
 #include "daemon/publish/publish_p.h"
 #include "lib/base/mem.h"
@@ -133,6 +134,19 @@ static void on_piece(const struct err *err, void *arg)
     catalog_write(load->services->catalog, run_load, on_loaded, load);
 }
 
+/** On the catalog's writer. */
+static enum rc run_facts(struct db *db, void *arg, struct err *err)
+{
+    const struct rows_load *load = arg;
+
+    return catalog_facts_loaded(db, load->source, err);
+}
+
+static void on_facts(const struct err *err, void *arg)
+{
+    load_end(arg, err);
+}
+
 static void next_output(struct rows_load *load)
 {
     load->at++;
@@ -152,7 +166,7 @@ static void load_next(struct rows_load *load)
         next_output(load);
     }
     if (load->at == manifest->output_count) {
-        load_end(load, NULL);
+        catalog_write(load->services->catalog, run_facts, on_facts, load);
         return;
     }
     const struct job_output *output = &manifest->outputs[load->at];

@@ -36,6 +36,10 @@ def concrete(path, running):
     if path.startswith("/assets/"):
         found = re.search(r'"(?:\./|/)?(assets/[^"]+\.js)"', running.http("GET", "/").text)
         return f"/{found[1]}" if found else None
+    if path == "/v1/data/{name}":
+        return "/v1/data/types?type=vil"
+    if path == "/v1/objects/{key}":
+        return "/v1/objects/" + running.query("SELECT key FROM outputs WHERE kind = 'sheet'")[0][0]
     return path.replace("{id}", str(job["id"])).replace("{name}", "raw.vil")
 
 
@@ -93,6 +97,10 @@ def test_every_problem_is_documented(worked):
         ("GET", "/v1/explain", "/v1/explain"),
         ("GET", "/v1/tables/none", "/v1/tables/{name}"),
         ("GET", "/v1/events?after=x", "/v1/events"),
+        ("GET", "/v1/data?type=radar", "/v1/data"),
+        ("GET", "/v1/data/none", "/v1/data/{name}"),
+        ("GET", "/v1/data/stat", "/v1/data/{name}"),
+        ("GET", "/v1/objects/none", "/v1/objects/{key}"),
         ("POST", "/v1/query", "/v1/query"),
         ("POST", "/v1/submit", "/v1/submit"),
         ("POST", "/v1/retry", "/v1/retry"),
