@@ -3,8 +3,9 @@
  *
  * A client keeps its connections alive and shares them between transfers: HTTP/2 where the server
  * speaks it over TLS, else HTTP/1.1, at most `host_connections` to one host; what is over that
- * waits in line. Certificates are always verified. Plain http goes to loopback only, unless
- * `allow_plain` names the host; what goes to loopback goes through no proxy. Redirects are answers:
+ * waits in line. Certificates are always verified. Plain http goes to loopback and the
+ * metadata services' addresses only, unless `allow_plain` names the host; what goes there goes
+ * through no proxy. Redirects are answers:
  * nothing is followed. A transfer is never repeated here (lib/net/retry.h says when one should be),
  * but for the one that finds a kept connection already ended: it goes out again on a new one.
  *
@@ -47,7 +48,7 @@ struct http_client_options {
     const char *proxy;       /**< NULL: the usual environment variables; "": none. */
     const char *user_agent;  /**< NULL: "sevird/VERSION". */
     const char *allow_plain; /**< Hosts that may be spoken to without TLS, separated by commas; "*"
-                              *   for all; NULL: loopback only. */
+                              *   for all; NULL: those above only. */
     unsigned host_connections; /**< 0: HTTP_HOST_CONNECTIONS. */
 };
 

@@ -1,10 +1,12 @@
 /** @file
- * Who may be spoken to without TLS: this host, and whom the configuration names.
+ * Who may be spoken to without TLS: this host, what its hypervisor or agent answers at the
+ * addresses of the metadata services, and whom the configuration names.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <strings.h>
 
+#include "lib/base/mem.h"
 #include "lib/net/http_p.h"
 
 /** The authority, "host:port", of a URL whose scheme ends in front of `rest`. */
@@ -47,6 +49,21 @@ static bool is_loopback(const char *host)
     }
     return strcasecmp(host, "localhost") == 0 ||
            (inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six));
+}
+
+/** Addresses that lead no farther than to the host: EC2's metadata, the agents of ECS and EKS. They
+ * have no TLS, and a proxy would answer for another host. */
+static bool is_metadata(const char *host)
+{
+    static const char *const addresses[] = {"169.254.169.254", "169.254.170.2", "169.254.170.23",
+                                            "fd00:ec2::254", "fd00:ec2::23"};
+
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        if (strcasecmp(host, addresses[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_named(const char *host, const char *list)
@@ -117,7 +134,7 @@ enum rc http_url_check(const char *url, const char *allow_plain, bool *ret_loopb
     if (!take_host(rest, host, sizeof(host))) {
         return err_set(err, RC_INVALID, "'%s' names no host", origin);
     }
-    *ret_loopback = is_loopback(host);
+    *ret_loopback = is_loopback(host) || is_metadata(host);
     if (!tls && !*ret_loopback && !is_named(host, allow_plain)) {
         return err_set(err, RC_INVALID,
                        "plain http to '%s' is not allowed; use https, or name the host in "
