@@ -51,7 +51,8 @@ typedef void credentials_done_fn(const struct credentials_value *value, const st
 /** Nothing is read before the first credentials_get(). */
 struct credentials *credentials_new(struct loop *loop, struct work *work, struct http_client *http,
                                     const struct credentials_options *options);
-/** Requires: no get under way. */
+/** Requires: no get and no settings under way; a refresh in the background is given up, and what it
+ * read or ran ends on the loop. */
 void credentials_free(struct credentials *credentials);
 SCOPED_FN(struct credentials, credentials_free)
 void credentials_get(struct credentials *credentials, credentials_done_fn *done, void *arg);
