@@ -56,13 +56,13 @@ struct aws_call *glue_crawler_stop(struct aws *aws, const char *name, glue_done_
 
 /* ---- job runs */
 
-#define GLUE_RUN_MAP(X)                                                                 \
-    X(STARTING, false)                                                                  \
-    X(RUNNING, false)                                                                   \
-    X(STOPPING, false)                                                                  \
-    X(WAITING, false)                                                                   \
-    X(STOPPED, true) X(SUCCEEDED, true) X(FAILED, true) X(TIMEOUT, true) X(ERROR, true) \
-        X(EXPIRED, true)
+#define GLUE_RUN_MAP(X) \
+    X(STARTING, false)  \
+    X(RUNNING, false)   \
+    X(STOPPING, false)  \
+    X(WAITING, false)   \
+    X(STOPPED, true)    \
+    X(SUCCEEDED, true) X(FAILED, true) X(TIMEOUT, true) X(ERROR, true) X(EXPIRED, true)
 enum glue_run_state {
 #define X(name, terminal) GLUE_RUN_##name,
     GLUE_RUN_MAP(X)
