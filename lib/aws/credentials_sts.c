@@ -200,6 +200,9 @@ static void read_refusal(const struct http_answer *answer, struct refusal *ret)
 
     if (xml_parse(answer->body, answer->body_len, &doc, &err) == RC_OK) {
         error = xml_child(xml_root(doc), "Error");
+        if (error == NULL) { /* as emulators have it */
+            error = xml_child(xml_child(xml_root(doc), "Errors"), "Error");
+        }
     }
     snprintf(ret->code, sizeof(ret->code), "%s", xml_text(error, "Code"));
     snprintf(ret->message, sizeof(ret->message), "%s", xml_text(error, "Message"));

@@ -262,10 +262,8 @@ static enum rc begin_section(struct reader *reader, char *header, struct err *er
     return RC_OK;
 }
 
-static bool has_option(const struct file *file, const char *key)
+static bool has_key(const struct file *file, const struct section *section, const char *key)
 {
-    const struct section *section = last_section(file);
-
     for (unsigned i = 0; i < section->count; i++) {
         const struct option *option = &file->options[section->first + i];
 
@@ -292,7 +290,7 @@ static enum rc begin_option(struct reader *reader, char *line, struct err *err)
     for (char *c = key; *c != '\0'; c++) {
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
     }
-    if (has_option(reader->file, key)) {
+    if (has_key(reader->file, last_section(reader->file), key)) {
         return refuse(reader, "a key that was there before", err);
     }
     value = trim(value);
@@ -417,7 +415,8 @@ static const char *find_value(const struct file *file, const char *kind, const c
     const struct section *section = find_section(file, kind, name);
     const char *value = find_option(file, section, block, key);
 
-    if (section != NULL && value == NULL) {
+    /* A block stands or falls whole. */
+    if (section != NULL && value == NULL && (block == NULL || !has_key(file, section, block))) {
         value = find_option(file, find_section(file, "", DEFAULTS), block, key);
     }
     return value;
