@@ -35,7 +35,7 @@ const struct catalog_chart catalog_charts[] = {
      "  CAST((lon0 + lon1) / 2 + 360 AS INTEGER) - 360 AS lon, count(*) AS events,\n"
      "  sum(storm) AS storms\n"
      "FROM event_summary{where}\nGROUP BY 1, 2 ORDER BY 1, 2"},
-    {"boxes", "Boxes of events", CHART_OVERVIEW, 250,
+    {"boxes", "Boxes of events", CHART_OVERVIEW, 120,
      "SELECT id, " EVENT_TYPE " AS event_type, time_utc, lat0, lon0, lat1, lon1, a{level} AS area\n"
      "FROM event_summary{where}\nORDER BY area DESC, storm DESC, id LIMIT {limit}"},
     {"strongest", "Strongest by VIL area", CHART_OVERVIEW, 12,

@@ -1,10 +1,14 @@
 import { render } from "preact";
 import { href, useAddress } from "./address";
 import { start, useLive } from "./live";
+import { Data } from "./views/data";
 import { Pipeline } from "./views/pipeline";
 import "./app.css";
 
-const VIEWS: [string, string][] = [["pipeline", "Pipeline"]];
+const VIEWS: [string, string][] = [
+  ["pipeline", "Pipeline"],
+  ["data", "Data"],
+];
 
 function Connection() {
   const live = useLive();
@@ -62,7 +66,7 @@ function App() {
       </header>
       <Warnings />
       <main id="main" tabIndex={-1} class={live.lost ? "stale" : ""}>
-        <Pipeline />
+        {address.view === "data" ? <Data address={address} /> : <Pipeline />}
       </main>
       <footer>
         Times are UTC. <a href="/metrics">metrics</a> <a href="/v1">interfaces</a> <a href="/v1/config">configuration</a>

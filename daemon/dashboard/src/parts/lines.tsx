@@ -47,11 +47,11 @@ export function Lines(props: {
   const to = props.to ?? new Date(Math.max(...times, from.getTime() + 60000));
   const highs = [...all.map((p) => p[1]), ...bands.map((b) => b[2])];
   const lows = [...all.map((p) => p[1]), ...bands.map((b) => b[1])];
-  const high = Math.max(...highs, props.zero === false ? -Infinity : 0);
-  const low = props.zero === false ? Math.min(...lows) : Math.min(0, ...lows);
   const empty = all.length === 0;
+  const high = empty ? 1 : Math.max(...highs, props.zero === false ? -Infinity : 0);
+  const low = empty ? 0 : props.zero === false ? Math.min(...lows) : Math.min(0, ...lows);
   const x = scaleUtc([from, to], [box.left, width - box.right]);
-  const y = scaleLinear(empty || high === low ? [low || 0, (low || 0) + 1] : [low, high], [height - box.bottom, box.top]).nice(4);
+  const y = scaleLinear(high === low ? [low, low + 1] : [low, high], [height - box.bottom, box.top]).nice(4);
   const path = line<[Date, number | null]>((p) => x(p[0]), (p) => y(p[1]!)).defined((p) => p[1] != null);
   const ribbon = area<[Date, number, number]>((p) => x(p[0]), (p) => y(p[1]), (p) => y(p[2]));
   const pick = (event: MouseEvent) => {
@@ -69,7 +69,7 @@ export function Lines(props: {
             </text>
           </g>
         ))}
-        {x.ticks(Math.max(2, width / 110)).map((tick) => (
+        {x.ticks(Math.max(2, width / 110)).filter((tick) => x(tick) < width - 20 && x(tick) > box.left + 12).map((tick) => (
           <g key={tick.getTime()} class="grid">
             <text x={x(tick)} y={height - 6} text-anchor="middle">
               {clock(tick)}
