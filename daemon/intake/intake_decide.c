@@ -106,7 +106,9 @@ enum verdict intake_decide(const struct known *known, const struct sighting *sig
     }
     if (known->live &&
         same_version(known->version, known->etag, sighting->version, sighting->etag)) {
-        return SAYS_NOTHING;
+        /* The same bytes, put again after a deletion perhaps, whose notice is still to come. */
+        return intake_compare_sequencers(sighting->sequencer, known->sequencer) > 0 ? SAYS_LATER
+                                                                                    : SAYS_NOTHING;
     }
     if (both_sequenced(known, sighting)) {
         const int order = intake_compare_sequencers(sighting->sequencer, known->sequencer);

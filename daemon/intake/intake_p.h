@@ -19,6 +19,7 @@ struct known {
 /** What a sighting means, given what is known. */
 enum verdict {
     SAYS_NOTHING, /**< KNOWN: nothing to record. */
+    SAYS_LATER,   /**< KNOWN too, but told with a later sequencer: its order is recorded. */
     SAYS_NEW,     /**< A version to work on. */
     SAYS_GONE,    /**< The object is no longer there. */
     SAYS_OLDER,   /**< Than what is known. */

@@ -114,6 +114,18 @@ static enum rc mark_gone(struct db *db, uint64_t id, const struct sighting *sigh
     return db_run(q, err);
 }
 
+static enum rc set_sequencer(struct db *db, uint64_t id, const char *sequencer, struct err *err)
+{
+    struct db_stmt *q = db_prepare(db, "UPDATE objects SET sequencer = ?2 WHERE id = ?1", err);
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_int(q, 1, (int64_t)id);
+    db_bind_text(q, 2, sequencer);
+    return db_run(q, err);
+}
+
 static enum rc set_doubt(struct db *db, uint64_t id, const char *etag, struct err *err)
 {
     struct db_stmt *q = db_prepare(db, "UPDATE objects SET doubt_etag = ?2 WHERE id = ?1", err);
@@ -465,6 +477,8 @@ enum rc intake_record(struct db *db, const struct sighting *sighting, struct int
         return sighting->source == SIGHTING_SUBMIT
                    ? record_again(db, known.job, news, ret_result, err)
                    : RC_OK;
+    case SAYS_LATER:
+        return set_sequencer(db, known.id, sighting->sequencer, err);
     case SAYS_NEW:
         return record_new(db, known.id, sighting, news, ret_result, err);
     case SAYS_GONE:

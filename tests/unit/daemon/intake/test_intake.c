@@ -178,6 +178,23 @@ static void sequencers_order_before_times(void **state)
     assert_states("QUEUED");
 }
 
+static void the_same_version_told_later_moves_its_place_in_the_order(void **state)
+{
+    (void)state;
+    const struct intake_result first = sight(seen("a.h5", "e1", 1000)); /* a listing's */
+
+    assert_int_equal(sight(told("a.h5", "e1", "03")).outcome, OUTCOME_KNOWN);
+    assert_int_equal(sight(told("a.h5", "e1", "02")).outcome, OUTCOME_KNOWN);
+    struct sighting removed = gone("a.h5"); /* between the first put and the second */
+    removed.source = SIGHTING_SQS;
+    removed.sequencer = "02";
+    assert_int_equal(sight(removed).outcome, OUTCOME_OLDER);
+    assert_int_equal(sight(told("a.h5", "e0", "02")).outcome, OUTCOME_OLDER);
+    assert_true(sight(told("a.h5", "e1", "03")).job == first.job);
+    removed.sequencer = "04";
+    assert_int_not_equal(sight(removed).outcome, OUTCOME_OLDER);
+}
+
 static void sequencers_compare_padded_on_the_right(void **state)
 {
     (void)state;
@@ -452,6 +469,7 @@ int main(void)
         T(an_older_file_in_a_listing_is_believed_the_second_time),
         T(an_older_file_submitted_by_hand_is_believed_at_once),
         T(sequencers_order_before_times),
+        T(the_same_version_told_later_moves_its_place_in_the_order),
         T(sequencers_compare_padded_on_the_right),
         T(a_deletion_of_something_unknown_is_ignored),
         T(a_deletion_before_anything_was_made_needs_no_job),
