@@ -21,6 +21,7 @@ void daemon_pause(struct daemon *daemon, bool paused)
     }
     log_note(LOG_DAEMON, "%s", paused ? "paused: no new stage starts" : "resumed");
     job_queue_pause(daemon->services.queue, paused);
+    source_wake(daemon->source);
     if (!paused && daemon->phase != DAEMON_RUNNING) {
         source_pause(daemon->source, false);
         daemon_set_phase(daemon, DAEMON_RUNNING);

@@ -30,6 +30,9 @@
     COUNTER(AWS_RETRIES, "aws_retries_total", "Requests repeated, by reason.", "service", "reason")  \
     COUNTER(SQS_EXTENSIONS, "sqs_visibility_extensions_total", "Visibility time-outs extended.")     \
     COUNTER(SQS_LEASE_LOST, "sqs_lease_lost_total", "Messages whose lease was lost.")                \
+    GAUGE(SQS_HELD, "sqs_held_messages", "Messages received and not deleted yet.")                   \
+    COUNTER(SQS_MESSAGES, "sqs_messages_total", "Messages received, by the form they came in and what they are.", "form", "kind") \
+    HISTOGRAM(SQS_LAG, "sqs_lag_seconds", "From the sending of a message to its first receive.", SECONDS) \
     COUNTER(RECONCILE_MISSING, "reconcile_missing_total", "Objects that only a reconciliation found.") \
     HISTOGRAM(LOOP_LAG, "loop_lag_seconds", "Time that one iteration held the event loop.", LAG) \
     COUNTER(QUARANTINED, "quarantined_total", "Jobs quarantined, by error class.", "class")

@@ -91,6 +91,14 @@ const char *const job_schema_steps[] = {
     "CREATE INDEX claims_of_object ON claims(object);"
     "CREATE TABLE blocked(object INTEGER PRIMARY KEY REFERENCES objects(id), key TEXT NOT NULL);"
     "CREATE INDEX blocked_key ON blocked(key);",
+
+    /* 2 -> 3 */
+    /* Messages of queues that nobody could read (intake/unread.h). `message` is the queue's id. */
+    "CREATE TABLE unread("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  queue TEXT NOT NULL, message TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL,"
+    "  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, receives INTEGER NOT NULL,"
+    "  UNIQUE(queue, message));",
 };
 /* clang-format on */
 const int job_schema_step_count = sizeof(job_schema_steps) / sizeof(job_schema_steps[0]);

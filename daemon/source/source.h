@@ -17,6 +17,7 @@
 
 #include "lib/base/rc.h"
 
+struct envelope_glue;
 struct services;
 struct source;
 
@@ -28,6 +29,22 @@ struct source_counts {
     uint64_t gone;     /**< Known, no longer in the store: RETIRING. */
     uint64_t refused;  /**< The key breaks a rule. */
     uint64_t settling; /**< Too young to be taken: looked at again when they are old enough. */
+};
+
+/** One queue. Counts are since the start; strings are the source's. */
+struct source_queue {
+    const char *url;
+    unsigned held;     /**< Messages received and not deleted yet. */
+    uint64_t received; /**< Messages. */
+    uint64_t deleted;
+    uint64_t lost;      /**< Leases. */
+    uint64_t unread;    /**< Messages that could not be read, and are kept. */
+    uint64_t ignored;   /**< Events of other buckets, keys or kinds. */
+    uint64_t tests;     /**< Test events. */
+    int64_t receive_ms; /**< Wall clock, of the last answer to a receive; 0: none yet. */
+    int64_t message_ms; /**< Of the last message; 0: none yet. */
+    const char *error;  /**< "" while all is well. */
+    int64_t error_ms;
 };
 
 /** Plain data; strings are the source's and live until the loop turns. */
@@ -42,7 +59,9 @@ struct source_status {
     unsigned watches;   /**< Directories. */
     uint64_t overflows; /**< Times that watching fell back to listing. */
     unsigned settling;  /**< Objects waiting until they are old enough. */
-    const char *error;  /**< Of the last listing or of the watch, "" while all is well. */
+    unsigned queues;    /**< See source_queue_status(). */
+    const char *error;  /**< Of the last listing, of the watch or of a queue, "" while all is well.
+                         */
     int64_t error_ms;   /**< When it began. */
 };
 
@@ -68,6 +87,14 @@ typedef void source_reconciled_fn(const struct source_counts *counts, const stru
 void source_reconcile(struct source *source, source_reconciled_fn *done, void *arg);
 
 void source_status(const struct source *source, struct source_status *ret_status);
+/** `index` below `queues` of the status. */
+void source_queue_status(const struct source *source, unsigned index,
+                         struct source_queue *ret_status);
+/** The jobs were paused or go on, the budget has changed: queues may receive again. */
+void source_wake(struct source *source);
+/** Who is told of Glue's events that come through the queues; NULL: nobody. */
+typedef void source_glue_fn(const struct envelope_glue *event, void *arg);
+void source_on_glue(struct source *source, source_glue_fn *fn, void *arg);
 /** Whether everything that the store had a moment ago has been sighted: the first listing is
  * through, nothing settles, and neither a notice nor a listing asked for is waiting. */
 bool source_idle(const struct source *source);

@@ -1,0 +1,354 @@
+/** @file
+ * Queues as a source: what becomes of a message.
+ */
+#include "tests/unit/daemon/source/queue_world.h"
+
+/* ---- what becomes of a message */
+
+static void a_message_is_deleted_when_its_job_is_done_and_not_before(void **state)
+{
+    (void)state;
+    start();
+    const struct message *message = send_put("a.h5", "e1", "01");
+
+    settle();
+    const uint64_t job = job_of("a.h5");
+    assert_int_not_equal(job, 0);
+    move(job, JOB_EV_STARTED, RC_OK);
+    move(job, JOB_EV_FINISHED, RC_OK);
+    settle();
+    assert_false(message->deleted);
+    assert_int_equal(status().held, 1);
+    move(job, JOB_EV_STARTED, RC_OK);
+    move(job, JOB_EV_FINISHED, RC_OK);
+    move(job, JOB_EV_STARTED, RC_OK);
+    move(job, JOB_EV_FINISHED, RC_OK);
+    UNTIL(message->deleted);
+    assert_int_equal(counts.last_visibility_s, 120);
+    assert_true(metric(METRIC_SIGHTINGS, "sqs", "queued") == 1);
+    assert_true(metric(METRIC_SQS_MESSAGES, "s3", "events") == 1);
+    UNTIL(status().held == 0);
+}
+
+static void each_end_of_a_job_ends_its_message(void **state)
+{
+    (void)state;
+    start();
+    const struct message *quarantined = send_put("q.h5", "e", "01");
+    const struct message *skipped = send_put("s.h5", "e", "01");
+    const struct message *superseded = send_put("v.h5", "e", "01");
+    const struct message *backing_off = send_put("b.h5", "e", "01");
+
+    settle();
+    move(job_of("q.h5"), JOB_EV_STARTED, RC_OK);
+    move(job_of("q.h5"), JOB_EV_REJECTED, RC_CORRUPT);
+    move(job_of("b.h5"), JOB_EV_STARTED, RC_OK);
+    move(job_of("b.h5"), JOB_EV_DEFERRED, RC_TIMEOUT);
+    move(job_of("s.h5"), JOB_EV_STARTED, RC_OK);
+    move(job_of("s.h5"), JOB_EV_FINISHED, RC_OK);
+    move(job_of("s.h5"), JOB_EV_STARTED, RC_OK);
+    move(job_of("s.h5"), JOB_EV_EXCLUDED, RC_OK);
+    const struct message *newer = send_put("v.h5", "e2", "02");
+
+    settle();
+    assert_true(quarantined->deleted);
+    assert_true(skipped->deleted);
+    assert_true(superseded->deleted);
+    assert_false(newer->deleted);
+    assert_false(backing_off->deleted);
+}
+
+static void a_message_of_several_records_waits_for_all_their_jobs(void **state)
+{
+    scoped(free) char *body = str_printf(
+        "{\"Records\":[" RECORD "," RECORD "," RECORD "]}", "2020-01-01T00:00:00Z",
+        "ObjectCreated:Put", "a.h5", "e", "01", "2020-01-01T00:00:00Z", "ObjectCreated:Put", "b.h5",
+        "e", "01", "2020-01-01T00:00:00Z", "ObjectTagging:Put", "c.h5", "e", "01");
+
+    (void)state;
+    start();
+    const struct message *message = send_body(body);
+
+    settle();
+    finish(job_of("a.h5"));
+    settle();
+    assert_false(message->deleted);
+    finish(job_of("b.h5"));
+    UNTIL(message->deleted);
+    assert_int_equal(job_of("c.h5"), 0);
+    assert_int_equal(status().ignored, 1);
+}
+
+static void two_versions_in_one_batch_end_both_messages(void **state)
+{
+    const struct message *first = send_put("a.h5", "e1", "01");
+    const struct message *second = send_put("a.h5", "e2", "02");
+
+    (void)state;
+    start();
+    UNTIL(first->deleted); /* superseded before anybody could wait for it */
+    assert_false(second->deleted);
+    finish(job_of("a.h5"));
+    UNTIL(second->deleted);
+}
+
+static void what_is_known_and_done_is_deleted_at_once(void **state)
+{
+    (void)state;
+    start();
+    const struct message *first = send_put("a.h5", "e", "01");
+
+    settle();
+    finish(job_of("a.h5"));
+    UNTIL(first->deleted);
+    const uint64_t job = job_of("a.h5");
+    const struct message *again = send_put("a.h5", "e", "01");
+    const struct message *older = send_put("a.h5", "e0", "00");
+
+    UNTIL(again->deleted && older->deleted);
+    assert_true(job_of("a.h5") == job);
+    assert_true(metric(METRIC_SIGHTINGS, "sqs", "known") == 1);
+    assert_true(metric(METRIC_SIGHTINGS, "sqs", "older") == 1);
+}
+
+static void after_a_restart_a_message_is_attached_to_the_job_that_is_known(void **state)
+{
+    (void)state;
+    start();
+    struct message *message = send_put("a.h5", "e", "01");
+
+    settle();
+    const uint64_t job = job_of("a.h5");
+    stop(); /* gives it back */
+    assert_false(message->hidden);
+    start();
+    settle();
+    assert_true(job_of("a.h5") == job);
+    assert_int_equal(message->receives, 2);
+    assert_false(message->deleted);
+    finish(job);
+    UNTIL(message->deleted);
+}
+
+static void removed_then_created_is_ordered_by_the_sequencer(void **state)
+{
+    (void)state;
+    start();
+    const struct message *put = send_put("a.h5", "e1", "01");
+
+    settle();
+    finish(job_of("a.h5"));
+    UNTIL(put->deleted);
+    /* The object was removed (02) and made again (03); the news come the other way round. */
+    const struct message *again = send_put("a.h5", "e1", "03");
+    const struct message *removed = send_event("ObjectRemoved:Delete", "a.h5", "", "02");
+
+    settle();
+    assert_true(removed->deleted);
+    assert_true(again->deleted);
+    assert_int_equal(ask_int("SELECT live FROM objects WHERE key = 'a.h5'"), 1);
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE action = 'retire'"), 0);
+    const struct message *last = send_event("ObjectRemoved:Delete", "a.h5", "", "04");
+
+    settle();
+    assert_false(last->deleted); /* its job retires what was made */
+    const uint64_t retire = job_of("a.h5");
+    move(retire, JOB_EV_STARTED, RC_OK);
+    move(retire, JOB_EV_FINISHED, RC_OK);
+    UNTIL(last->deleted);
+}
+
+static void what_does_not_concern_us_is_acknowledged_and_counted(void **state)
+{
+    (void)state;
+    static char prefix[] = "data/2019";
+
+    raw_uri.path = prefix;
+    start();
+    const struct message *outside = send_put("data/2018/a.h5", "e", "01");
+    const struct message *beside = send_put("data/2019x/a.h5", "e", "01");
+    const struct message *inside = send_put("data/2019/a.h5", "e", "01");
+    const struct message *other = send_body(
+        "{\"Records\":[{\"eventSource\":\"aws:s3\",\"eventName\":\"ObjectCreated:Put\",\"s3\":{"
+        "\"bucket\":{\"name\":\"other\"},\"object\":{\"key\":\"data/2019/b.h5\"}}}]}");
+
+    settle();
+    assert_true(outside->deleted && beside->deleted && other->deleted);
+    assert_false(inside->deleted);
+    assert_int_not_equal(job_of("a.h5"), 0);
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs"), 1);
+    assert_int_equal(status().ignored, 3);
+    assert_true(metric(METRIC_SIGHTINGS, "sqs", "ignored") == 3);
+}
+
+static void what_cannot_be_read_is_kept_before_it_is_deleted(void **state)
+{
+    char text[256];
+
+    (void)state;
+    start();
+    const struct message *message = send_body("hello");
+
+    settle();
+    assert_true(message->deleted);
+    ask_text("SELECT queue || ' ' || message || ' ' || body || ' ' || receives FROM unread", text);
+    assert_string_equal(text, QUEUE " m0 hello 1");
+    ask_text("SELECT reason FROM unread", text);
+    assert_non_null(strstr(text, "no JSON"));
+    assert_int_equal(status().unread, 1);
+}
+
+static void what_cannot_be_kept_is_left_in_the_queue(void **state)
+{
+    (void)state;
+    change("DROP TABLE unread");
+    start();
+    const struct message *message = send_body("hello");
+
+    UNTIL(message->hidden && status().held == 0 && status().error[0] != '\0');
+    settle();
+    assert_false(message->deleted);
+}
+
+static void of_a_message_that_is_half_readable_the_rest_is_done(void **state)
+{
+    scoped(free) char *body =
+        str_printf("{\"Records\":[" RECORD ",{\"eventSource\":\"aws:ses\"}]}",
+                   "2020-01-01T00:00:00Z", "ObjectCreated:Put", "a.h5", "e", "01");
+
+    (void)state;
+    start();
+    const struct message *message = send_body(body);
+
+    settle();
+    assert_false(message->deleted);
+    assert_int_equal(ask_int("SELECT count(*) FROM unread"), 1);
+    finish(job_of("a.h5"));
+    UNTIL(message->deleted);
+}
+
+static void on_glue(const struct envelope_glue *event, void *arg)
+{
+    (void)arg;
+    assert_string_equal(event->name, "sevir");
+    glue_events++;
+}
+
+static void glues_events_are_given_to_who_asked(void **state)
+{
+    const char *body = "{\"source\":\"aws.glue\",\"detail-type\":\"Glue Crawler State Change\","
+                       "\"detail\":{\"crawlerName\":\"sevir\",\"state\":\"Succeeded\"}}";
+
+    (void)state;
+    start();
+    const struct message *unheard = send_body(body);
+
+    UNTIL(unheard->deleted);
+    sqs_queues_on_glue(queues, on_glue, NULL);
+    const struct message *heard = send_body(body);
+
+    UNTIL(heard->deleted);
+    assert_int_equal(glue_events, 1);
+}
+
+/* ---- asking the store */
+
+static struct message *send_bridge(const char *type, const char *key, const char *more)
+{
+    scoped(free) char *body = str_printf(
+        "{\"source\":\"aws.s3\",\"detail-type\":\"%s\",\"time\":\"2020-01-01T00:00:00Z\","
+        "\"detail\":{\"bucket\":{\"name\":\"raw\"},\"object\":{\"key\":\"%s\"%s}}}",
+        type, key, more);
+
+    return send_body(body);
+}
+
+static void the_first_key_that_differs_tells_how_eventbridge_writes_keys(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"a b.h5", "e"};
+    send_bridge("Object Created", "a+b.h5", ",\"size\":7,\"etag\":\"e\"");
+    settle();
+    assert_int_not_equal(job_of("a b.h5"), 0);
+    assert_int_equal(job_of("a+b.h5"), 0);
+    head_says = RC_NETWORK; /* not asked any more */
+    send_bridge("Object Created", "c%20d.h5", ",\"size\":7,\"etag\":\"e\"");
+    settle();
+    assert_int_not_equal(job_of("c d.h5"), 0);
+}
+
+static void a_raw_key_of_eventbridge_is_found_as_it_is(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"a+b.h5", "e"};
+    send_bridge("Object Created", "a+b.h5", ",\"size\":7,\"etag\":\"e\"");
+    settle();
+    assert_int_not_equal(job_of("a+b.h5"), 0);
+    const struct message *gone = send_bridge("Object Created", "x+y.h5", ",\"etag\":\"e\"");
+
+    settle();
+    assert_int_not_equal(job_of("x+y.h5"), 0);
+    assert_false(gone->deleted);
+}
+
+static void the_removal_of_an_old_version_retires_nothing(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"a.h5", "e"};
+    const struct message *put = send_put("a.h5", "e", "01");
+
+    settle();
+    finish(job_of("a.h5"));
+    UNTIL(put->deleted);
+    const struct message *old = send_bridge(
+        "Object Deleted", "a.h5",
+        ",\"version-id\":\"v0\",\"sequencer\":\"02\"},\"deletion-type\":\"x\",\"y\":{\"z\":1");
+
+    UNTIL(old->deleted);
+    assert_int_equal(ask_int("SELECT live FROM objects"), 1);
+    objects[0].key = NULL;
+    send_bridge("Object Deleted", "a.h5",
+                ",\"version-id\":\"v1\",\"sequencer\":\"03\"},\"y\":{\"z\":1");
+    settle();
+    assert_int_equal(ask_int("SELECT live FROM objects"), 0);
+}
+
+static void a_store_that_does_not_answer_leaves_the_message_in_the_queue(void **state)
+{
+    (void)state;
+    start();
+    head_says = RC_NETWORK;
+    const struct message *message = send_bridge("Object Created", "a+b.h5", "");
+
+    UNTIL(message->hidden && status().held == 0);
+    assert_false(message->deleted);
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs"), 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_message_is_deleted_when_its_job_is_done_and_not_before),
+        T(each_end_of_a_job_ends_its_message),
+        T(a_message_of_several_records_waits_for_all_their_jobs),
+        T(two_versions_in_one_batch_end_both_messages),
+        T(what_is_known_and_done_is_deleted_at_once),
+        T(after_a_restart_a_message_is_attached_to_the_job_that_is_known),
+        T(removed_then_created_is_ordered_by_the_sequencer),
+        T(what_does_not_concern_us_is_acknowledged_and_counted),
+        T(what_cannot_be_read_is_kept_before_it_is_deleted),
+        T(what_cannot_be_kept_is_left_in_the_queue),
+        T(of_a_message_that_is_half_readable_the_rest_is_done),
+        T(glues_events_are_given_to_who_asked),
+        T(the_first_key_that_differs_tells_how_eventbridge_writes_keys),
+        T(a_raw_key_of_eventbridge_is_found_as_it_is),
+        T(the_removal_of_an_old_version_retires_nothing),
+        T(a_store_that_does_not_answer_leaves_the_message_in_the_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
