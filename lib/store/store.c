@@ -39,7 +39,7 @@ enum rc store_open(struct loop *loop, struct work *work, struct uri *uri,
                    const struct store_options *options, struct store **ret_store, struct err *err)
 {
     if (uri->scheme == URI_S3) {
-        return store_s3_new(loop, work, uri, options->aws, ret_store, err);
+        return store_s3_new(loop, work, uri, options, ret_store, err);
     }
     return store_file_new(loop, work, uri, options->create, ret_store, err);
 }

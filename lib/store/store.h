@@ -91,6 +91,8 @@ struct store {
 struct store_options {
     bool create;     /**< Make a missing root directory; a bucket is nobody's to make. */
     struct aws *aws; /**< Borrowed until the store is freed; NULL: file stores only. */
+    bool resume;     /**< S3: go on with big puts of files and copies that were cut short, and leave
+                      *   what can be gone on with. */
 };
 
 /** Open the store at `uri` (taken over, also on failure). Nothing is asked of a remote one yet. */
@@ -145,5 +147,6 @@ void store_cancel(struct store *store, struct store_op *op);
 /* The kinds. */
 enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bool create,
                        struct store **ret_store, struct err *err);
-enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri, struct aws *aws,
-                     struct store **ret_store, struct err *err);
+enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri,
+                     const struct store_options *options, struct store **ret_store,
+                     struct err *err);
