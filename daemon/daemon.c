@@ -167,7 +167,8 @@ static void wait_for_lanes(void *arg)
     struct services *services = &daemon->services;
 
     if (lanes_are_quiet(services->work) && job_store_pending(services->jobs) == 0 &&
-        catalog_pending(services->catalog) == 0 && !intake_busy(services->intake)) {
+        catalog_pending(services->catalog) == 0 && !intake_busy(services->intake) &&
+        daemon_aws_is_quiet(services)) {
         stop_next(daemon);
         return;
     }
@@ -295,7 +296,8 @@ static enum rc make_services(struct daemon *daemon, struct err *err)
 
     make_loop(daemon);
     if (job_store_open(services, conf->state_dir, &services->jobs, err) != RC_OK ||
-        daemon_open_stores(services, err) != RC_OK ||
+        daemon_open_aws(services, err) != RC_OK || daemon_open_stores(services, err) != RC_OK ||
+        daemon_look_at_stores(services, err) != RC_OK ||
         catalog_open(services->loop, services->work, conf->state_dir,
                      job_store_path(services->jobs), conf->query_limit_ms, &services->catalog,
                      err) != RC_OK) {
@@ -350,6 +352,7 @@ static void take_down(struct daemon *daemon)
     catalog_close(services->catalog);
     store_free(services->processed);
     store_free(services->raw);
+    daemon_close_aws(services);
     job_store_close(services->jobs);
     job_events_free(services->events);
     metric_registry_free(services->metrics);

@@ -47,8 +47,17 @@ void daemon_use_conf(struct daemon *daemon, struct conf *conf);
 void daemon_set_error(struct daemon *daemon, const char *text);
 void daemon_set_phase(struct daemon *daemon, enum daemon_phase phase);
 
+/** The HTTP client and the accesses that the configuration needs. */
+enum rc daemon_open_aws(struct services *services, struct err *err);
+/** No request is under way. */
+bool daemon_aws_is_quiet(const struct services *services);
+void daemon_close_aws(struct services *services);
+
 /** Both stores, and that they, and the state directory, do not get into each other's way. */
 enum rc daemon_open_stores(struct services *services, struct err *err);
+/** Ask the remote ones for a first key, by turning the loop: a bucket that is not there, or may not
+ * be listed, ends the start. */
+enum rc daemon_look_at_stores(struct services *services, struct err *err);
 
 /** NULL, and every call below does nothing, when systemd did not start us. */
 struct daemon_notify *daemon_notify_start(struct services *services);

@@ -10,19 +10,19 @@
 #include "lib/base/fs.h"
 
 static enum rc open_store(struct services *services, const char *name, const char *text,
-                          bool create, struct store **ret_store, struct err *err)
+                          const struct store_options *options, struct store **ret_store,
+                          struct err *err)
 {
     struct uri *uri = NULL;
 
     if (uri_parse(text, "/", &uri, err) != RC_OK ||
-        store_open(services->loop, services->work, uri, &(struct store_options){.create = create},
-                   ret_store, err) != RC_OK) {
+        store_open(services->loop, services->work, uri, options, ret_store, err) != RC_OK) {
         return err_wrap(err, "%s store '%s'", name, text);
     }
     return RC_OK;
 }
 
-/** Each is a directory by now. */
+/** Each that is local is a directory by now. */
 static enum rc check_places(const struct services *services, struct err *err)
 {
     const struct uri *raw = services->raw->uri, *processed = services->processed->uri;
@@ -54,10 +54,12 @@ enum rc daemon_open_stores(struct services *services, struct err *err)
     const char *raw = str_starts(conf->raw_uri, "file://") ? conf->raw_uri + 7 : conf->raw_uri;
     const size_t state_len = strlen(conf->state_dir);
     const bool ours = strncmp(raw, conf->state_dir, state_len) == 0 && raw[state_len] == '/';
+    const struct store_options raw_options = {.create = ours, .aws = services->raw_aws};
+    const struct store_options processed_options = {.create = true, .aws = services->processed_aws};
 
-    if (open_store(services, "raw", conf->raw_uri, ours, &services->raw, err) != RC_OK ||
-        open_store(services, "processed", conf->processed_uri, true, &services->processed, err) !=
-            RC_OK) {
+    if (open_store(services, "raw", conf->raw_uri, &raw_options, &services->raw, err) != RC_OK ||
+        open_store(services, "processed", conf->processed_uri, &processed_options,
+                   &services->processed, err) != RC_OK) {
         return err->rc;
     }
     return check_places(services, err);

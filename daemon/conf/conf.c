@@ -147,6 +147,10 @@ static void fill_defaults(struct parse *parse)
             }
         }
     }
+    if (str_starts(parse->conf->raw_uri, "s3://") &&
+        !parse->given[option_find("sources.settle") - options]) {
+        parse->conf->sources_settle_ms = 0; /* an object appears whole */
+    }
     if (parse->conf->extract_workers == 0) {
         parse->conf->extract_workers = MIN_OF(uv_available_parallelism(), 256u);
     }

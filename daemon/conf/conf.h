@@ -51,6 +51,9 @@ struct conf {
     char *notify_sns_topic_arn; /**< NULL: none. */
     char *notify_on;            /**< A list: "done", "quarantined", "retired". */
     int64_t notify_digest_ms;
+    int64_t processed_lease_ms; /**< Of a claim on an object, where daemons share a store. */
+    char *aws_ca_bundle, *aws_proxy, *aws_allow_plain_http; /**< NULL: see lib/net/http.h. */
+    unsigned aws_max_connections;
     char *control_socket;
     char *http_listen; /**< "127.0.0.1:9464"; NULL: no listener. */
     bool http_allow_remote;

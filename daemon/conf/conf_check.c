@@ -10,7 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/store/uri.h"
 
-#define ONLY_LOCAL "this build has the file store and the local engines only"
+#define ONLY_LOCAL "this build has the local engines only"
 
 static enum rc check_absolute(const char *key, const char *path, struct err *err)
 {
@@ -31,19 +31,48 @@ static bool lies_within(const char *inner, const char *outer)
 
 static enum rc check_store(const char *key, const char *text, struct uri **ret_uri, struct err *err)
 {
-    if (str_starts(text, "s3://")) {
-        return err_set(err, RC_UNSUPPORTED, "'%s': '%.200s' is an S3 store; " ONLY_LOCAL, key,
-                       text);
-    }
-    if (!str_starts(text, "file://") && text[0] != '/') {
+    if (!str_starts(text, "file://") && !str_starts(text, "s3://") && text[0] != '/') {
         return err_set(err, RC_INVALID,
-                       "'%s': '%.200s' is neither file:///DIRECTORY nor an absolute path", key,
-                       text);
+                       "'%s': '%.200s' is none of file:///DIRECTORY, an absolute path, and "
+                       "s3://BUCKET/PREFIX",
+                       key, text);
     }
     if (uri_parse(text, "/", ret_uri, err) != RC_OK) {
         return err_wrap(err, "'%s'", key);
     }
     return RC_OK;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/** Two prefixes of one bucket, the one below the other. Slashes at their ends do not count. */
+static bool prefixes_overlap(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b);
+
+    a_len -= a_len > 0 && a[a_len - 1] == '/';
+    b_len -= b_len > 0 && b[b_len - 1] == '/';
+    const size_t len = MIN_OF(a_len, b_len);
+
+    return strncmp(a, b, len) == 0 &&
+           (len == 0 || a_len == b_len || (a_len > len ? a : b)[len] == '/');
+}
+
+static bool stores_overlap(const struct conf *conf, const struct uri *raw,
+                           const struct uri *processed)
+{
+    if (raw->scheme != processed->scheme) {
+        return false;
+    }
+    if (raw->scheme == URI_S3) {
+        return strcmp(raw->bucket, processed->bucket) == 0 &&
+               same_text(conf->raw_aws_endpoint_url, conf->processed_aws_endpoint_url) &&
+               prefixes_overlap(raw->path, processed->path);
+    }
+    return lies_within(processed->path, raw->path) || lies_within(raw->path, processed->path);
 }
 
 /** Outputs listed as inputs, or our own databases taken for objects, would never end. */
@@ -57,11 +86,11 @@ static enum rc check_paths(const struct conf *conf, struct err *err)
         uri_parse(conf->state_dir, "/", &state, err) != RC_OK) {
         return err->rc;
     }
-    if (lies_within(processed->path, raw->path) || lies_within(raw->path, processed->path)) {
+    if (stores_overlap(conf, raw, processed)) {
         return err_set(err, RC_INVALID,
                        "'processed.uri' and 'raw.uri' overlap: outputs would be taken for inputs");
     }
-    if (lies_within(state->path, raw->path)) {
+    if (raw->scheme == URI_FILE && lies_within(state->path, raw->path)) {
         return err_set(
             err, RC_INVALID,
             "'state_dir' lies inside 'raw.uri': our own files would be taken for inputs");

@@ -170,12 +170,17 @@ struct heading {
     void *arg;
 };
 
+/** That the request was refused (a clock, a token, a region) says nothing of the object, and must
+ * not be taken for its absence. */
 static void on_head(const struct s3_object *object, const struct err *err, void *arg)
 {
     struct heading *heading = arg;
+    struct err why;
 
     if (err != NULL) {
-        heading->done(NULL, err, heading->arg);
+        why = *err;
+        why.rc = err->rc == RC_INVALID ? RC_NETWORK : err->rc;
+        heading->done(NULL, &why, heading->arg);
     } else {
         heading->done(&(struct store_object){.key = heading->key,
                                              .size = object->size,
@@ -663,6 +668,10 @@ enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri,
     const size_t len = strlen(uri->path);
     struct store_s3 *store;
 
+    if (len > 0 && uri->path[len - 1] == '/') {
+        uri->path[len - 1] = '\0'; /* as of a directory */
+    }
+
     if (options->aws == NULL) {
         return err_set(err, RC_UNSUPPORTED, "store 's3://%s': there is no access to AWS here",
                        uri->bucket);
@@ -672,7 +681,7 @@ enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri,
         .base = {.ops = &ops, .loop = loop, .uri = TAKE(owned)},
         .work = work,
         .aws = options->aws,
-        .prefix = str_printf("%s%s", uri->path, len > 0 && uri->path[len - 1] != '/' ? "/" : ""),
+        .prefix = str_printf("%s%s", uri->path, uri->path[0] != '\0' ? "/" : ""),
         .resume = options->resume,
     };
     store->last = &store->first;

@@ -126,6 +126,46 @@ static void a_selection_takes_lists_or_single_values(void **state)
     assert_int_equal(conf->select.limit, 3);
 }
 
+static struct conf *parse_ok(const char *json)
+{
+    struct conf *conf = NULL;
+    struct err err;
+
+    assert_int_equal(conf_parse(json, strlen(json), "test.json", &conf, &err), RC_OK);
+    return conf;
+}
+
+static void stores_of_one_bucket_may_lie_beside_each_other(void **state)
+{
+    (void)state;
+    static const char *const right[] = {
+        "{\"raw\": {\"uri\": \"s3://abc/x\"}, \"processed\": {\"uri\": \"s3://abc/x2\"}}",
+        "{\"raw\": {\"uri\": \"s3://abc/x2\"}, \"processed\": {\"uri\": \"s3://abc/x\"}}",
+        "{\"raw\": {\"uri\": \"s3://abc\"}, \"processed\": {\"uri\": \"s3://abcd\"}}",
+        "{\"raw\": {\"uri\": \"s3://abc\"}, \"processed\": {\"uri\": \"/abc\"}}",
+        "{\"raw\": {\"uri\": \"s3://abc\", \"aws\": {\"endpoint_url\": \"https://one\"}},"
+        " \"processed\": {\"uri\": \"s3://abc\"}}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(right); i++) {
+        conf_free(parse_ok(right[i]));
+    }
+}
+
+static void an_object_of_S3_need_not_settle_unless_one_says_so(void **state)
+{
+    (void)state;
+    scoped(conf_free) struct conf *file = parse_ok("{}");
+    scoped(conf_free) struct conf *s3 = parse_ok("{\"raw\": {\"uri\": \"s3://abc\"}}");
+    scoped(conf_free) struct conf *said =
+        parse_ok("{\"raw\": {\"uri\": \"s3://abc\"}, \"sources\": {\"settle\": \"3s\"}}");
+
+    assert_int_equal(file->sources_settle_ms, 2000);
+    assert_int_equal(s3->sources_settle_ms, 0);
+    assert_int_equal(said->sources_settle_ms, 3000);
+    assert_int_equal(file->processed_lease_ms, 120000);
+}
+
 /** What is wrong, and the words that the one line must contain. */
 static const struct {
     const char *json, *words;
@@ -159,9 +199,15 @@ static const struct {
     {"{\"retry\": {\"base\": -1}}", "'retry.base': -1 is no time"},
     {"{\"retry\": {\"base\": true}}", "'retry.base': expected a time"},
     {"{\"retry\": {\"base\": \"1h\"}}", "'retry.base' is longer than 'retry.cap'"},
-    {"{\"raw\": {\"uri\": \"s3://bucket/x\"}}",
-     "'raw.uri': 's3://bucket/x' is an S3 store; this build has the file store"},
-    {"{\"processed\": {\"uri\": \"http://x\"}}", "'processed.uri': 'http://x' is neither"},
+    {"{\"raw\": {\"uri\": \"s3://b\"}}", "'raw.uri': 's3://b': bucket name of 1 bytes"},
+    {"{\"raw\": {\"uri\": \"s3://abc/x\"}, \"processed\": {\"uri\": \"s3://abc/x/y/\"}}",
+     "overlap"},
+    {"{\"raw\": {\"uri\": \"s3://abc/x/y/\"}, \"processed\": {\"uri\": \"s3://abc/x\"}}",
+     "overlap"},
+    {"{\"raw\": {\"uri\": \"s3://abc/x\"}, \"processed\": {\"uri\": \"s3://abc/x/\"}}", "overlap"},
+    {"{\"raw\": {\"uri\": \"s3://abc\"}, \"processed\": {\"uri\": \"s3://abc/x\"}}", "overlap"},
+    {"{\"processed\": {\"lease\": \"1ms\"}}", "'processed.lease': 1 ms is out of range"},
+    {"{\"processed\": {\"uri\": \"http://x\"}}", "'processed.uri': 'http://x' is none of"},
     {"{\"crawl\": {\"engine\": \"glue\"}}", "'crawl.engine': 'glue': not yet; this build has"},
     {"{\"extract\": {\"engine\": \"glue\"}}", "'extract.engine': 'glue': not yet; this build has"},
     {"{\"crawl\": {\"engine\": \"glu\"}}", "'crawl.engine': 'glu' is none of"},
@@ -333,6 +379,8 @@ int main(void)
         cmocka_unit_test(a_list_takes_one_item_or_several),
         cmocka_unit_test(a_store_inherits_what_it_does_not_say_itself),
         cmocka_unit_test(a_selection_takes_lists_or_single_values),
+        cmocka_unit_test(stores_of_one_bucket_may_lie_beside_each_other),
+        cmocka_unit_test(an_object_of_S3_need_not_settle_unless_one_says_so),
         cmocka_unit_test(every_wrong_file_gets_one_clear_line),
         cmocka_unit_test(a_file_that_is_not_there_is_named),
         cmocka_unit_test(what_is_printed_reads_back_to_the_same_configuration),
