@@ -17,6 +17,7 @@
 #include "daemon/catalog/catalog.h"
 #include "daemon/daemon_p.h"
 #include "daemon/job/job_events.h"
+#include "daemon/job/job_lease.h"
 #include "daemon/job/job_queue.h"
 #include "daemon/job/job_store.h"
 #include "daemon/metrics.h"
@@ -168,7 +169,8 @@ static void wait_for_lanes(void *arg)
 
     if (lanes_are_quiet(services->work) && job_store_pending(services->jobs) == 0 &&
         catalog_pending(services->catalog) == 0 && !intake_busy(services->intake) &&
-        daemon_aws_is_quiet(services)) {
+        daemon_aws_is_quiet(services) &&
+        (services->leases == NULL || !job_leases_busy(services->leases))) {
         stop_next(daemon);
         return;
     }
@@ -308,6 +310,7 @@ static enum rc make_services(struct daemon *daemon, struct err *err)
                              "fills it from the stores");
     }
     services->h5 = h5_helper_new(services->loop, &h5);
+    daemon_share_processed(services);
     services->queue = job_queue_new(services, pipeline_stages);
     services->intake = intake_new(services);
     return ops_start(services, daemon, &daemon->ops, err);
@@ -348,6 +351,7 @@ static void take_down(struct daemon *daemon)
     signals_stop(daemon->signals);
     intake_free(services->intake);
     job_queue_free(services->queue);
+    job_leases_free(services->leases);
     h5_helper_free(services->h5);
     catalog_close(services->catalog);
     store_free(services->processed);

@@ -59,6 +59,9 @@ enum rc daemon_open_stores(struct services *services, struct err *err);
  * be listed, ends the start. */
 enum rc daemon_look_at_stores(struct services *services, struct err *err);
 
+/** A bucket may be published to by other daemons as well: then objects are claimed. */
+void daemon_share_processed(struct services *services);
+
 /** NULL, and every call below does nothing, when systemd did not start us. */
 struct daemon_notify *daemon_notify_start(struct services *services);
 void daemon_notify_stop(struct daemon_notify *notify);

@@ -1,12 +1,16 @@
 /** @file
- * The two stores. conf_check() has compared their paths as text; here they are compared as what
- * they are, for a link or a bind mount may lead from the one into the other.
+ * The two stores, and whether others publish to the one of them. conf_check() has compared their
+ * paths as text; here they are compared as what they are, for a link or a bind mount may lead from
+ * the one into the other.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/daemon_p.h"
+#include "daemon/job/job_lease.h"
+#include "daemon/job/job_store.h"
 #include "lib/base/fs.h"
 
 static enum rc open_store(struct services *services, const char *name, const char *text,
@@ -63,4 +67,18 @@ enum rc daemon_open_stores(struct services *services, struct err *err)
         return err->rc;
     }
     return check_places(services, err);
+}
+
+void daemon_share_processed(struct services *services)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    scoped(free) char *who = NULL;
+
+    if (services->processed->uri->scheme != URI_S3) {
+        return;
+    }
+    (void)gethostname(host, sizeof(host) - 1);
+    who = str_printf("%.48s (%.16s)", host[0] != '\0' ? host : "a host without a name",
+                     job_store_id(services->jobs));
+    services->leases = job_leases_new(services, job_store_id(services->jobs), who);
 }

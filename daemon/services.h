@@ -18,6 +18,7 @@ struct aws;
 struct catalog;
 struct http_client;
 struct job_store;
+struct job_leases;
 struct job_queue;
 struct job_events;
 struct intake;
@@ -35,6 +36,7 @@ struct services {
     struct h5_helper *h5;
     struct catalog *catalog;
     struct job_store *jobs;
+    struct job_leases *leases; /**< NULL where the processed store is nobody else's. */
     struct job_queue *queue;
     struct job_events *events;
     struct intake *intake;

@@ -24,7 +24,7 @@ static bool is_final(const struct etl *etl)
 {
     const enum rc rc = etl->err.rc;
 
-    if (rc == RC_CANCELED || rc == RC_NO_SPACE || rc == RC_HOST) {
+    if (etl->robbed || rc == RC_CANCELED || rc == RC_NO_SPACE || rc == RC_HOST) {
         return false;
     }
     return rc_retry_class(rc) == RETRY_NEVER || etl->job->failures + 1 >= etl->conf->retry_attempts;
@@ -39,6 +39,9 @@ static void next_step(struct etl *etl)
         etl->step = half_made && is_final(etl) ? CLEAN : END;
     } else {
         etl->step++;
+        if (etl->adopted != NULL && etl->step == NOTE_KEYS) {
+            etl->step = DRAFT; /* there is nothing to make */
+        }
         if (etl->step == CLEAN) { /* only ever entered by a failure */
             etl->step = END;
         }
@@ -51,7 +54,11 @@ static void on_step_done(const struct err *err, void *arg)
 {
     struct etl *etl = arg;
 
-    if (err != NULL) {
+    if (etl->robbed) { /* whatever else: it is not ours to go on with, nor to clean */
+        err_set(&etl->err, RC_CONFLICT, "the claim on it was lost to %s",
+                etl->robber[0] != '\0' ? etl->robber : "time");
+        etl->again_ms = job_lease_lost_until_ms(etl->services->leases);
+    } else if (err != NULL) {
         etl->err = *err;
     } else if (etl->stop_asked) {
         err_set(&etl->err, RC_CANCELED, "extraction of '%s' was stopped", etl->job->object.key);
@@ -87,6 +94,55 @@ static void on_looked_up(const struct err *err, void *arg)
     on_step_done(err, etl);
 }
 
+/* ---- LEASE: of several daemons, one works on an object ---- */
+
+static void on_lease_lost(const char *who, void *arg)
+{
+    struct etl *etl = arg;
+
+    etl->robbed = true;
+    snprintf(etl->robber, sizeof(etl->robber), "%s", who);
+    if (etl->step == MAKE && !etl->stop_asked) {
+        etl->part->stop(etl);
+    }
+}
+
+static void on_leased(const struct job_lease_answer *answer, const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+    struct err held;
+
+    if (answer->outcome == LEASE_HELD) {
+        err_set(&held, RC_CONFLICT, "%s is at work on it", answer->who);
+        etl->again_ms = answer->again_ms;
+        err = &held;
+    }
+    etl->leased = err == NULL;
+    on_step_done(err, etl);
+}
+
+static void take_lease(struct etl *etl)
+{
+    if (etl->services->leases == NULL) {
+        next_step(etl);
+    } else {
+        job_lease_take(etl->services->leases, etl->job, on_lease_lost, on_leased, etl);
+    }
+}
+
+/** Before the end is told: an extraction that is done keeps the claim for the publishing. */
+static void leave_lease(struct etl *etl, enum job_event event)
+{
+    if (!etl->leased || etl->robbed) {
+        return;
+    }
+    if (event == JOB_EV_FINISHED) {
+        job_lease_rest(etl->services->leases, etl->job->object.key);
+    } else {
+        job_lease_give_up(etl->services->leases, etl->job->object.key);
+    }
+}
+
 /* ---- READ_MANIFEST, WITHDRAW: it stops vouching before its outputs change ---- */
 
 static bool manifest_is_ours(const struct etl *etl, const struct job_manifest *manifest)
@@ -119,6 +175,10 @@ static void on_manifest(struct job_manifest *found, const struct err *err, void 
         /* A manifest that nobody can read vouches for nothing; what it listed cannot be known. */
         log_warn(LOG_ETL, "%s: it will be replaced", err->text);
     } else if (err != NULL || found == NULL || found->retired || manifest_is_ours(etl, found)) {
+        if (err == NULL && found != NULL && !found->retired && etl->services->leases != NULL) {
+            etl->adopted = TAKE(found->bytes);
+            etl->adopted_len = found->len;
+        }
         on_step_done(err, etl);
         return;
     }
@@ -134,6 +194,28 @@ static void withdraw(struct etl *etl)
     /* The list itself is borrowed until it is done, so it may not be ours. */
     store_remove(etl->services->processed, (const char *const *)&etl->withdrawn, 1, on_step_done,
                  etl);
+}
+
+/* ---- ADOPT: another daemon has done the very same work, unless it was we ourselves ---- */
+
+static enum rc run_ask_claims(struct db *state, void *arg, struct err *err)
+{
+    struct etl *etl = arg;
+
+    return job_claims_any(state, etl->job->object.id, &etl->made_here, err);
+}
+
+static void on_claims_known(const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+
+    if (etl->made_here) {
+        free(TAKE(etl->adopted)); /* it is to be made again */
+    } else if (err == NULL) {
+        etl_end_early(etl, JOB_EV_FINISHED, "published by another daemon");
+        job_lease_set_foreign(etl->services->leases, etl->job->object.key);
+    }
+    on_step_done(err, etl);
 }
 
 /* ---- steps on the FILE lane: the ledger and the draft ---- */
@@ -172,6 +254,12 @@ static void run_draft(void *arg)
 {
     struct disk *disk = arg;
     struct etl *etl = disk->etl;
+
+    if (etl->adopted != NULL) {
+        job_draft_write(etl->conf->state_dir, etl->job->id, etl->adopted, etl->adopted_len,
+                        &disk->err);
+        return;
+    }
     const struct job_manifest_head head = {
         .object = &etl->job->object,
         .kind = etl->job->kind,
@@ -244,16 +332,20 @@ static void finish(struct etl *etl)
         event = job_failure(&etl->err, &note);
         event = etl->lost ? JOB_EV_LOST : event;
         note.rows_digest = etl->rows_digest[0] != '\0' ? etl->rows_digest : NULL;
+        note.waits = event == JOB_EV_DEFERRED && etl->again_ms != 0;
+        note.retry_at_ms = etl->again_ms;
     } else if (etl->reason[0] != '\0') {
         note.reason = etl->reason;
     }
     etl->job->work = NULL;
+    leave_lease(etl, event);
     etl->done(etl->job, event, &note, etl->arg);
 
     if (etl->part == NULL) { /* the look-up failed, perhaps half-way */
         etl->part = etl_choose_part(etl);
     }
     etl->part->free(etl);
+    free(etl->adopted);
     free(etl->withdrawn);
     free(etl->taken);
     free(etl->owner);
@@ -276,8 +368,20 @@ static void etl_run(struct etl *etl)
         catalog_read(services->catalog, etl_look_up, on_looked_up, etl);
         return;
 
+    case LEASE: /* store: that no other daemon is at work on it */
+        take_lease(etl);
+        return;
+
     case READ_MANIFEST: /* store: what an earlier run made */
         job_manifest_fetch(services->processed, etl->job->object.key, on_manifest, etl);
+        return;
+
+    case ADOPT: /* state.db: who made what it vouches for? */
+        if (etl->adopted == NULL) {
+            next_step(etl);
+            return;
+        }
+        job_store_read(services->jobs, run_ask_claims, on_claims_known, etl);
         return;
 
     case CLAIM: /* state.db: before anything is written, or noted to be removed */

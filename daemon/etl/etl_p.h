@@ -10,6 +10,7 @@
 
 #include "daemon/catalog/catalog_tables.h"
 #include "daemon/etl/etl.h"
+#include "daemon/job/job_lease.h"
 #include "daemon/job/job_manifest.h"
 #include "daemon/services.h"
 #include "lib/base/arena.h"
@@ -31,7 +32,9 @@ struct etl {
 
     enum etl_step {
         LOOK_UP,
+        LEASE,
         READ_MANIFEST,
+        ADOPT,
         CLAIM,
         NOTE_KEYS,
         WITHDRAW,
@@ -56,6 +59,14 @@ struct etl {
     size_t rows_known; /**< Of this file in the catalog, selected or not. */
     char events_digest[DIGEST_HEX], rows_digest[DIGEST_HEX];
     char *selection; /**< Canonical JSON. */
+
+    /* Where other daemons publish to the same store (job_lease.h) */
+    bool leased, robbed; /**< The claim is ours; it was, and is lost. */
+    char robber[JOB_LEASE_WHO];
+    int64_t again_ms; /**< Another has it: when to look again. */
+    bool made_here;   /**< We have claims on its outputs. */
+    char *adopted;    /**< The manifest of another daemon that has done the same work. */
+    size_t adopted_len;
 
     char *withdrawn;     /**< Key of a manifest of another version; NULL: none. */
     char *taken, *owner; /**< A key that is another object's, and which; NULL: none. */

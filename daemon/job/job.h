@@ -51,6 +51,8 @@ struct job_note {
     const char *reason;      /**< One line for people; NULL: none. */
     enum rc rc;              /**< Class of a DEFERRED or REJECTED; RC_OK otherwise. */
     int64_t retry_at_ms;     /**< DEFERRED. */
+    bool waits;              /**< DEFERRED, but nothing failed: it is tried again at `retry_at_ms`,
+                              *   and no attempt is used up. */
     const char *rows_digest; /**< Of the catalog rows and selection that an extraction used; NULL:
                               *   unchanged. */
     const char *actor;       /**< "operator", "boot"; NULL: "daemon". */

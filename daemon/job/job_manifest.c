@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
@@ -363,7 +364,16 @@ void job_manifest_free(struct job_manifest *manifest)
     }
     arena_free(manifest->arena);
     free(manifest->outputs);
+    free(manifest->bytes);
     free(manifest);
+}
+
+bool job_manifest_is_same(const struct job_manifest *a, const struct job_manifest *b)
+{
+    return a->retired == b->retired && strcmp(a->source_bucket, b->source_bucket) == 0 &&
+           strcmp(a->source_key, b->source_key) == 0 &&
+           strcmp(a->source_etag, b->source_etag) == 0 &&
+           strcmp(a->rows_digest, b->rows_digest) == 0 && strcmp(a->images, b->images) == 0;
 }
 
 /* ---- fetching ---- */
@@ -394,6 +404,11 @@ static void on_fetched(const struct err *err, void *arg)
     if (err == NULL && job_manifest_parse(fetch->bytes, fetch->len, &manifest, &why) != RC_OK) {
         err_wrap(&why, "'%s'", fetch->key);
         err = &why;
+    }
+    if (manifest != NULL) {
+        manifest->bytes = TAKE(fetch->bytes);
+        manifest->len = fetch->len;
+        snprintf(manifest->etag, sizeof(manifest->etag), "%s", fetch->etag);
     }
     fetch_end(fetch, manifest, err);
 }

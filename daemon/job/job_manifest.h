@@ -74,6 +74,10 @@ struct job_manifest {
     struct job_output *outputs;
     size_t output_count;
     struct arena *arena; /**< Owns the strings. */
+    /* Of one that was fetched: the document itself, and the etag it has in the store. */
+    char *bytes;
+    size_t len;
+    char etag[STORE_ETAG];
 };
 
 /** RC_CORRUPT, naming the field; keys are checked as uri_check_key() does, for they will be
@@ -82,6 +86,10 @@ enum rc job_manifest_parse(const void *bytes, size_t len, struct job_manifest **
                            struct err *err);
 void job_manifest_free(struct job_manifest *manifest);
 SCOPED_FN(struct job_manifest, job_manifest_free)
+
+/** Whether both vouch for the same work: the same version of the same object, the same rows of the
+ * catalog and selection, the same pictures. */
+bool job_manifest_is_same(const struct job_manifest *a, const struct job_manifest *b);
 
 /** The manifest of the object `source_key` in the processed store. `manifest` is NULL when there is
  * none, and is the receiver's to free. An unreadable one is RC_CORRUPT.

@@ -7,6 +7,7 @@
 
 #include "daemon/job/job_draft.h"
 #include "daemon/job/job_events.h"
+#include "daemon/job/job_lease.h"
 #include "daemon/job/job_p.h"
 #include "daemon/metrics.h"
 #include "daemon/services.h"
@@ -140,12 +141,12 @@ static enum job_state resume_after(const struct job *job, enum job_state to)
     return to == JOB_QUEUED || to == JOB_CRAWLED || to == JOB_EXTRACTED ? to : job->resume;
 }
 
-static unsigned failures_after(const struct job *job, enum job_event event, enum rc rc)
+static unsigned failures_after(const struct job *job, enum job_event event, enum rc rc, bool waits)
 {
     switch (event) {
     case JOB_EV_DEFERRED:
         /* A full disk says nothing about the job: it must not use up its attempts. */
-        return rc == RC_NO_SPACE || rc == RC_HOST ? job->failures : job->failures + 1;
+        return waits || rc == RC_NO_SPACE || rc == RC_HOST ? job->failures : job->failures + 1;
     case JOB_EV_REJECTED:
         return job->failures + 1;
     case JOB_EV_STARTED:
@@ -171,7 +172,7 @@ enum rc job_record_rest(struct db *db, const struct job *job, enum job_event on,
     }
     const enum job_state to = edge->to == JOB_RESUME ? job->resume : edge->to;
     const struct job_moved_row row = {.resume = resume_after(job, to),
-                                      .failures = failures_after(job, on, RC_OK),
+                                      .failures = failures_after(job, on, RC_OK, false),
                                       .kind = job->kind,
                                       .table = job->table,
                                       .rows_digest = job->rows_digest};
@@ -281,7 +282,7 @@ static void fill(struct move *move, const struct job_edge *edge, const struct jo
     };
     move->row = (struct job_moved_row){
         .resume = resume_after(job, to),
-        .failures = failures_after(job, edge->on, note->rc),
+        .failures = failures_after(job, edge->on, note->rc, note->waits),
         .retry_at_ms = edge->on == JOB_EV_DEFERRED ? note->retry_at_ms : 0,
         .kind = job->kind,
         .table = job->table,
@@ -432,6 +433,10 @@ static void drop_draft(const struct services *services, const struct job_moved *
 void job_observe(struct job_store *store, const struct job_moved *moved)
 {
     const struct services *services = job_store_services(store);
+
+    if (services->leases != NULL && job_state_kind(moved->to) == JOB_KIND_END) {
+        job_lease_give_up(services->leases, moved->key);
+    }
 
     job_store_counted(store, moved->from, moved->to);
     drop_draft(services, moved);

@@ -113,7 +113,7 @@ static void take_outcome(struct entry *entry, enum job_event event, const struct
         entry->event = JOB_EV_DEFERRED;
         entry->note.rc = RC_CANCELED;
     }
-    if (entry->event == JOB_EV_DEFERRED) {
+    if (entry->event == JOB_EV_DEFERRED && !entry->note.waits) {
         decide_retry(entry);
     }
 }

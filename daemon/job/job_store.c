@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "daemon/job/job_draft.h"
@@ -21,6 +22,7 @@
 #include "lib/base/now.h"
 #include "lib/db/migrate.h"
 
+#define ID_BYTES 8
 #define READ_LIMIT_MS 10000
 #define OLDEST_FRESH_MS 1000
 
@@ -33,7 +35,7 @@ struct oldest_waiter {
 
 struct job_store {
     struct services *services;
-    char *path;
+    char *path, *id;
     int lock_fd;
     struct db_lane *writer, *reader;
 
@@ -219,6 +221,29 @@ static enum rc count_rows(struct db *db, struct job_store *store, struct err *er
     return RC_OK;
 }
 
+static enum rc know_id(struct db *db, struct job_store *store, struct err *err)
+{
+    unsigned char random[ID_BYTES];
+
+    if (job_meta_get(db, "id", &store->id, err) != RC_OK) {
+        return err->rc;
+    }
+    if (store->id[0] != '\0') {
+        return RC_OK;
+    }
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        return err_errno(err, errno, "no random id for '%.200s'", store->path);
+    }
+    scoped(strbuf_done) struct strbuf hex = {0};
+
+    for (unsigned i = 0; i < sizeof(random); i++) {
+        strbuf_printf(&hex, "%02x", random[i]);
+    }
+    free(store->id);
+    store->id = strbuf_take(&hex);
+    return job_meta_set(db, "id", store->id, err);
+}
+
 static void show_count(struct job_store *store, enum job_state state)
 {
     metric_set(store->services->metrics, METRIC_JOBS, METRIC_LABELS(job_state_name(state)),
@@ -248,7 +273,8 @@ enum rc job_store_open(struct services *services, const char *state_dir,
         lock(state_dir, &store->lock_fd, err) != RC_OK ||
         db_open(store->path, DB_READ_WRITE, true, &db, err) != RC_OK ||
         migrate(db, store->path, job_schema_steps, job_schema_step_count, err) != RC_OK ||
-        recover(db, store, err) != RC_OK || count_rows(db, store, err) != RC_OK) {
+        recover(db, store, err) != RC_OK || count_rows(db, store, err) != RC_OK ||
+        know_id(db, store, err) != RC_OK) {
         return err_wrap(err, "state");
     }
     job_draft_sweep(state_dir, wants_draft, db);
@@ -286,7 +312,13 @@ void job_store_close(struct job_store *store)
     }
     job_watchers_done(&store->watchers);
     free(store->path);
+    free(store->id);
     free(store);
+}
+
+const char *job_store_id(const struct job_store *store)
+{
+    return store->id;
 }
 
 const char *job_store_path(const struct job_store *store)

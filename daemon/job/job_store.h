@@ -29,6 +29,10 @@ void job_store_close(struct job_store *store);
 SCOPED_FN(struct job_store, job_store_close)
 
 const char *job_store_path(const struct job_store *store);
+/** Made up when the directory was made, and kept in state.db: tells daemons apart that share a
+ * store.
+ */
+const char *job_store_id(const struct job_store *store);
 void job_store_write(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
 void job_store_read(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
 /** Reads and writes submitted and not completed. */

@@ -6,11 +6,15 @@
 #include "daemon/publish/publish_p.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "daemon/job/job_draft.h"
+#include "daemon/job/job_lease.h"
 #include "daemon/job/job_outputs.h"
 #include "lib/base/mem.h"
 #include "lib/sevir/naming.h"
+
+#define LOOKS_MAX 3
 
 struct publish {
     struct services *services;
@@ -19,7 +23,7 @@ struct publish {
     job_stage_done_fn *done;
     void *arg;
 
-    enum publish_step { READ, MANIFEST, SYNC, SETTLE, REGISTER, LOAD, END } step;
+    enum publish_step { READ, LEASE, LOOK, MANIFEST, SYNC, SETTLE, REGISTER, LOAD, END } step;
     bool stop_asked;
     struct err err;
 
@@ -30,6 +34,14 @@ struct publish {
     char *manifest_key;
     struct store_put put;
     int64_t source;
+
+    /* Where other daemons publish to the same store (job_lease.h) */
+    bool kept, robbed; /**< The claim is ours since the extraction; it is lost. */
+    char robber[JOB_LEASE_WHO];
+    int64_t again_ms;      /**< Another has it: when to look again. */
+    char seen[STORE_ETAG]; /**< Of the manifest that is to be replaced; "" for none. */
+    bool put_anyway;       /**< What is there is none, though it has its name. */
+    unsigned looks;
 };
 
 static void publish_run(struct publish *publish);
@@ -38,7 +50,12 @@ static void on_step_done(const struct err *err, void *arg)
 {
     struct publish *publish = arg;
 
-    if (err != NULL) {
+    if (publish->robbed) {
+        err_set(&publish->err, RC_CONFLICT, "the claim on it was lost to %s",
+                publish->robber[0] != '\0' ? publish->robber : "time");
+        publish->again_ms = job_lease_lost_until_ms(publish->services->leases);
+        publish->step = END;
+    } else if (err != NULL) {
         publish->err = *err;
         publish->step = END;
     } else if (publish->stop_asked) {
@@ -77,7 +94,83 @@ static void run_read(void *arg)
     }
 }
 
+/* ---- LEASE, LOOK: what others have done meanwhile ---- */
+
+static void on_lease_lost(const char *who, void *arg)
+{
+    struct publish *publish = arg;
+
+    publish->robbed = true;
+    snprintf(publish->robber, sizeof(publish->robber), "%s", who);
+}
+
+static void on_leased(const struct job_lease_answer *answer, const struct err *err, void *arg)
+{
+    struct publish *publish = arg;
+    struct err held;
+
+    if (answer->outcome == LEASE_HELD) {
+        err_set(&held, RC_CONFLICT, "%s is at work on it", answer->who);
+        publish->again_ms = answer->again_ms;
+        err = &held;
+    }
+    publish->kept = answer->outcome == LEASE_KEPT;
+    on_step_done(err, publish);
+}
+
+/** Another daemon may have removed or replaced what the extraction had put: begin anew. */
+static void begin_anew(struct publish *publish)
+{
+    struct err err;
+
+    publish->lost = true;
+    err_set(&err, RC_CHANGED, "another daemon had it since its extraction");
+    on_step_done(&err, publish);
+}
+
+static void on_manifest(struct job_manifest *found, const struct err *err, void *arg)
+{
+    struct publish *publish = arg;
+    scoped(job_manifest_free) struct job_manifest *manifest = found;
+    const bool corrupt = err != NULL && err->rc == RC_CORRUPT;
+    const bool same = found != NULL && job_manifest_is_same(found, publish->manifest);
+    struct err other;
+
+    publish->looks++;
+    publish->put_anyway = corrupt;
+    snprintf(publish->seen, sizeof(publish->seen), "%s", found != NULL ? found->etag : "");
+    if (err != NULL && !corrupt) {
+        on_step_done(err, publish);
+    } else if (same &&
+               (!publish->kept || (found->len == publish->draft_len &&
+                                   memcmp(found->bytes, publish->draft, found->len) == 0))) {
+        publish->step = MANIFEST; /* it is there */
+        on_step_done(NULL, publish);
+    } else if (!publish->kept) {
+        begin_anew(publish);
+    } else if (found != NULL && !same && !found->retired) {
+        err_set(&other, RC_CONFLICT,
+                "another daemon has published it from another version, catalog or selection");
+        on_step_done(&other, publish);
+    } else {
+        on_step_done(NULL, publish);
+    }
+}
+
 /* ---- the story ---- */
+
+static void on_put(const struct err *err, void *arg)
+{
+    struct publish *publish = arg;
+
+    if (err != NULL && err->rc == RC_CONFLICT && publish->looks < LOOKS_MAX && !publish->robbed &&
+        publish->services->leases != NULL) {
+        publish->step = LOOK; /* somebody was faster, or our own attempt whose answer was lost */
+        publish_run(publish);
+        return;
+    }
+    on_step_done(err, publish);
+}
 
 static void put_manifest(struct publish *publish)
 {
@@ -86,25 +179,35 @@ static void put_manifest(struct publish *publish)
         .bytes = publish->draft,
         .len = publish->draft_len,
         .content_type = "application/json",
+        .if_match =
+            publish->services->leases != NULL && !publish->put_anyway ? publish->seen : NULL,
     };
-    store_put(publish->services->processed, &publish->put, 1, on_step_done, publish);
+    store_put(publish->services->processed, &publish->put, 1, on_put, publish);
 }
 
 static void finish(struct publish *publish)
 {
     struct job_note note = {0};
     enum job_event event = JOB_EV_FINISHED;
+    struct job_leases *leases = publish->services->leases;
     char reason[64];
 
     if (publish->err.rc != RC_OK) {
         event = job_failure(&publish->err, &note);
         event = publish->lost ? JOB_EV_LOST : event;
+        note.waits = event == JOB_EV_DEFERRED && publish->again_ms != 0;
+        note.retry_at_ms = publish->again_ms;
+    } else if (leases != NULL && job_lease_is_foreign(leases, publish->job->object.key)) {
+        note.reason = "published by another daemon";
     } else {
         const size_t count = publish->manifest->output_count;
         snprintf(reason, sizeof(reason), "%zu output%s", count, count == 1 ? "" : "s");
         note.reason = reason;
     }
     publish->job->work = NULL;
+    if (leases != NULL) {
+        job_lease_rest(leases, publish->job->object.key); /* the end of the job gives it up */
+    }
     publish->done(publish->job, event, &note, publish->arg);
 
     job_manifest_free(publish->manifest);
@@ -120,6 +223,19 @@ static void publish_run(struct publish *publish)
     switch (publish->step) {
     case READ: /* disk: what extraction left */
         work_submit(services->work, WORK_FILE, run_read, on_worked, publish);
+        return;
+
+    case LEASE: /* store: that no other daemon is at work on it */
+        if (services->leases == NULL) {
+            publish->step = MANIFEST;
+            publish_run(publish);
+            return;
+        }
+        job_lease_take(services->leases, publish->job, on_lease_lost, on_leased, publish);
+        return;
+
+    case LOOK: /* store: what is published */
+        job_manifest_fetch(services->processed, publish->job->object.key, on_manifest, publish);
         return;
 
     case MANIFEST: /* store: from here on, readers trust the outputs */

@@ -4,6 +4,7 @@
  */
 #include "daemon/catalog/catalog_outputs.h"
 #include "daemon/catalog/catalog_tables.h"
+#include "daemon/job/job_lease.h"
 #include "daemon/job/job_ledger.h"
 #include "daemon/job/job_outputs.h"
 #include "daemon/job/job_queue.h"
@@ -18,7 +19,7 @@ struct retire {
     job_stage_done_fn *done;
     void *arg;
 
-    enum retire_step { FETCH, NOTE_KEYS, MANIFEST, SYNC, SETTLE, CATALOG, END } step;
+    enum retire_step { LEASE, ABSENT, FETCH, NOTE_KEYS, MANIFEST, SYNC, SETTLE, CATALOG, END } step;
     bool stop_asked;
     struct err err;
 
@@ -27,6 +28,8 @@ struct retire {
     char *manifest_key;
     struct strbuf text;
     struct store_put put;
+    bool robbed;      /**< The claim on it is lost. */
+    int64_t again_ms; /**< Another daemon has it: when to look again. */
 };
 
 static void retire_run(struct retire *retire);
@@ -35,7 +38,11 @@ static void on_step_done(const struct err *err, void *arg)
 {
     struct retire *retire = arg;
 
-    if (err != NULL) {
+    if (retire->robbed) {
+        err_set(&retire->err, RC_CONFLICT, "the claim on it was lost");
+        retire->again_ms = job_lease_lost_until_ms(retire->services->leases);
+        retire->step = END;
+    } else if (err != NULL) {
         retire->err = *err;
         retire->step = END;
     } else if (retire->stop_asked) {
@@ -54,6 +61,46 @@ static void on_worked(void *arg, bool canceled)
 
     (void)canceled;
     on_step_done(err.rc == RC_OK ? NULL : &err, retire);
+}
+
+/* ---- LEASE, ABSENT: where other daemons publish to the same store ---- */
+
+static void on_lease_lost(const char *who, void *arg)
+{
+    struct retire *retire = arg;
+
+    (void)who;
+    retire->robbed = true;
+}
+
+static void on_leased(const struct job_lease_answer *answer, const struct err *err, void *arg)
+{
+    struct retire *retire = arg;
+    struct err held;
+
+    if (answer->outcome == LEASE_HELD) {
+        err_set(&held, RC_CONFLICT, "%s is at work on it", answer->who);
+        retire->again_ms = answer->again_ms;
+        err = &held;
+    }
+    on_step_done(err, retire);
+}
+
+/** An object that is there again may have been published anew by another daemon, before we have
+ * heard of it: what it has made is not ours to remove. */
+static void on_raw_head(const struct store_object *object, const struct err *err, void *arg)
+{
+    struct retire *retire = arg;
+    struct err there;
+
+    (void)object;
+    if (err == NULL) {
+        err_set(&there, RC_CHANGED, "the object is there again");
+        err = &there;
+    } else if (err->rc == RC_NOT_FOUND) {
+        err = NULL;
+    }
+    on_step_done(err, retire);
 }
 
 static void on_manifest(struct job_manifest *manifest, const struct err *err, void *arg)
@@ -117,10 +164,15 @@ static void finish(struct retire *retire)
 
     if (retire->err.rc != RC_OK) {
         event = job_failure(&retire->err, &note);
+        note.waits = event == JOB_EV_DEFERRED && retire->again_ms != 0;
+        note.retry_at_ms = retire->again_ms;
     } else {
         job_queue_catalog_changed(retire->services->queue);
     }
     retire->job->work = NULL;
+    if (retire->services->leases != NULL && !retire->robbed) {
+        job_lease_give_up(retire->services->leases, retire->job->object.key);
+    }
     retire->done(retire->job, event, &note, retire->arg);
 
     job_manifest_free(retire->manifest);
@@ -135,6 +187,19 @@ static void retire_run(struct retire *retire)
     struct services *services = retire->services;
 
     switch (retire->step) {
+    case LEASE: /* store: that no other daemon is at work on it */
+        if (services->leases == NULL) {
+            retire->step = FETCH;
+            retire_run(retire);
+            return;
+        }
+        job_lease_take(services->leases, retire->job, on_lease_lost, on_leased, retire);
+        return;
+
+    case ABSENT: /* raw store: is it really gone? */
+        store_head(services->raw, retire->job->object.key, on_raw_head, retire);
+        return;
+
     case FETCH: /* store: what was made from it */
         job_manifest_fetch(services->processed, retire->job->object.key, on_manifest, retire);
         return;
@@ -144,7 +209,7 @@ static void retire_run(struct retire *retire)
         return;
 
     case MANIFEST: /* store: nothing is vouched for any more */
-        if (retire->manifest == NULL && retire->ledger->count == 0) {
+        if ((retire->manifest == NULL || retire->manifest->retired) && retire->ledger->count == 0) {
             retire->step = SETTLE;
             retire_run(retire);
             return;
@@ -186,7 +251,7 @@ static void retire_start(struct services *services, struct job *job, job_stage_d
         .job = job,
         .done = done,
         .arg = arg,
-        .step = FETCH,
+        .step = LEASE,
         .manifest_key = naming_manifest_key(job->object.key),
     };
     job->work = retire;
