@@ -370,7 +370,6 @@ static void judge_body(const struct aws_request *request, const struct http_answ
     } else if (strcmp(xml_root(doc)->name, "Error") == 0) {
         read_xml(answer, verdict);
         classify(request, 400, verdict);
-        verdict->elsewhere = false;
     }
 }
 

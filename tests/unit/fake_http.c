@@ -170,6 +170,12 @@ static size_t content_length(const struct fake_request *request)
     return (size_t)length;
 }
 
+static const struct fake_answer *next_answer(const struct fake *fake)
+{
+    assert_true(fake->answer_count > 0);
+    return &fake->answers[MIN_OF(fake->asked + 1, fake->answer_count) - 1];
+}
+
 /** One request out of what came; false: it is not whole yet. */
 static bool take(struct peer *peer)
 {
@@ -184,6 +190,10 @@ static bool take(struct peer *peer)
     head_len = (size_t)(end - peer->in.data) + 2;
     request.head = str_dup_n(peer->in.data, head_len);
     request.body_len = content_length(&request);
+    if (next_answer(fake)->fault == FAKE_EARLY) {
+        uv_read_stop((uv_stream_t *)&peer->tcp);
+        request.body_len = MIN_OF(request.body_len, peer->in.len - head_len - 2);
+    }
     whole = head_len + 2 + request.body_len;
     if (peer->in.len < whole) {
         free(request.head);
@@ -193,10 +203,9 @@ static bool take(struct peer *peer)
     memmove(peer->in.data, peer->in.data + whole, peer->in.len - whole + 1);
     peer->in.len -= whole;
     assert_true(fake->asked < REQUESTS_MAX);
+    const struct fake_answer *next = next_answer(fake);
     fake->requests[fake->asked++] = request;
-    assert_true(fake->answer_count > 0);
-    answer(peer, &fake->answers[MIN_OF(fake->asked, fake->answer_count) - 1],
-           str_starts(request.head, "HEAD "));
+    answer(peer, next, str_starts(request.head, "HEAD "));
     return true;
 }
 

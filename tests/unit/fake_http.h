@@ -20,6 +20,7 @@ enum fake_fault {
     FAKE_SHORT,   /**< FIN after `at` bytes of the body. */
     FAKE_STALL,   /**< Nothing more after `at` bytes of the body. */
     FAKE_SILENT,  /**< Nothing at all. */
+    FAKE_EARLY,   /**< At the request's head; of its body nothing more is read. */
     FAKE_TRICKLE, /**< The body byte by byte, every `at` milliseconds. */
 };
 

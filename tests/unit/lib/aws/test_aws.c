@@ -506,24 +506,27 @@ static void an_empty_bucket_of_tokens_means_no_retry(void **state)
     assert_int_equal(outcome.rc, RC_NETWORK);
 }
 
-static void a_broken_connection_is_replaced(void **state)
+static void a_broken_connection_is_replaced_by_a_new_one(void **state)
 {
     (void)state;
-    struct outcome outcome;
+    struct outcome outcome = {0};
     char sink[10];
     struct aws_request request = get_object;
-    PLAY({.status = 200, .body = "0123456789"},
-         {.fault = FAKE_RESET, .body = "0123456789", .at = 4}, {.body = "abcdefghij"});
+    PLAY({.status = 200}, {.status = 200}, {.fault = FAKE_RESET, .body = "0123456789", .at = 4},
+         {.body = "abcdefghij"});
 
     request.sink = sink;
     request.sink_len = sizeof(sink);
-    run(&request);
+    aws_send(aws, &head_object, on_done, &outcome);
+    aws_send(aws, &head_object, on_done, &outcome);
+    loop_run(loop);
+    assert_int_equal(fake_connections(fake), 2);
     outcome = run(&request);
     assert_int_equal(outcome.rc, RC_OK);
     assert_int_equal(outcome.attempts, 2);
     assert_memory_equal(sink, "abcdefghij", 10);
     assert_string_equal(reasons, "transient ");
-    assert_int_equal(fake_connections(fake), 2);
+    assert_int_equal(fake_connections(fake), 3); /* not by the other that was kept */
 }
 
 static void a_host_that_is_gone_is_a_network_failure_in_the_end(void **state)
@@ -610,6 +613,18 @@ static void a_head_s_refusal_may_be_the_clock_s_fault(void **state)
     assert_int_equal(run(&head_object).rc, RC_OK);
     assert_string_equal(reasons, "skew ");
     assert_true(str_starts(asked(1, "x-amz-date"), "20091012T1750"));
+}
+
+static void a_clock_that_jumps_is_followed_once(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    PLAY({.status = 403, .headers = "Date: Mon, 12 Oct 2009 17:50:30 GMT\r\n"},
+         {.status = 403, .headers = "Date: Tue, 13 Oct 2009 17:50:30 GMT\r\n"});
+
+    outcome = run(&head_object);
+    assert_int_equal(outcome.rc, RC_DENIED);
+    assert_int_equal(fake_asked(fake), 2);
 }
 
 static void dates_are_read_strictly(void **state)
@@ -788,11 +803,12 @@ int main(void)
         TEST(what_passes_is_tried_again),
         TEST(attempts_have_an_end),
         TEST(an_empty_bucket_of_tokens_means_no_retry),
-        TEST(a_broken_connection_is_replaced),
+        TEST(a_broken_connection_is_replaced_by_a_new_one),
         TEST(a_host_that_is_gone_is_a_network_failure_in_the_end),
         TEST(a_200_may_hold_an_error),
         TEST(a_skewed_clock_is_put_right_and_stays_so),
         TEST(a_head_s_refusal_may_be_the_clock_s_fault),
+        TEST(a_clock_that_jumps_is_followed_once),
         TEST(dates_are_read_strictly),
         TEST(a_bucket_s_region_is_followed_and_remembered),
         TEST(a_redirect_without_a_region_asks_the_bucket),

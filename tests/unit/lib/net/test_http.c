@@ -25,6 +25,9 @@ static struct loop *loop;
 static struct fake *fake;
 static struct http_client *client;
 
+static struct http_transfer *other;
+static struct outcome other_outcome;
+
 static void on_done(const struct http_answer *answer, const struct err *err, void *arg)
 {
     struct outcome *outcome = arg;
@@ -353,6 +356,54 @@ static void a_slow_answer_is_waited_for_up_to_the_total_time(void **state)
     assert_non_null(strstr(outcome.text, "not done within 100 ms"));
 }
 
+static void a_refusal_is_heard_while_a_body_is_still_sent(void **state)
+{
+    (void)state;
+    const size_t len = 64u << 20; /* more than all buffers between us */
+    scoped(free) char *body = mem_zeroed(len);
+    struct outcome outcome;
+    PLAY({.status = 403, .body = "no", .fault = FAKE_EARLY});
+
+    get(
+        (struct http_call){
+            .method = "PUT", .url = "/", .body = body, .body_len = len, .idle_ms = 5000},
+        &outcome);
+    assert_int_equal(outcome.rc, RC_OK);
+    assert_int_equal(outcome.status, 403);
+    assert_true(fake_request(fake, 0)->body_len < len);
+}
+
+static void on_progress_cancel(uint64_t sent_bytes, void *arg)
+{
+    (void)sent_bytes, (void)arg;
+    if (other != NULL) {
+        http_cancel(other);
+        other = NULL;
+    }
+}
+
+static void what_tells_its_progress_can_be_canceled_there(void **state)
+{
+    (void)state;
+    const size_t len = 4u << 20;
+    scoped(free) char *body = mem_zeroed(len);
+    scoped(free) char *url = str_printf("%s/", fake_url(fake));
+    struct outcome outcome = {0};
+    PLAY({.status = 200});
+
+    other = http_send(client,
+                      &(struct http_call){.method = "PUT",
+                                          .url = url,
+                                          .body = body,
+                                          .body_len = len,
+                                          .progress = on_progress_cancel},
+                      on_done, &outcome);
+    loop_run(loop);
+    assert_null(other);
+    assert_int_equal(outcome.calls, 0);
+    assert_int_equal(http_client_busy(client), 0);
+}
+
 static void a_redirect_is_an_answer(void **state)
 {
     (void)state;
@@ -433,9 +484,6 @@ static void what_is_canceled_is_not_heard_of_again(void **state)
     assert_int_equal(at_once.calls + refused.calls + queued.calls, 0);
     assert_int_equal(http_client_busy(client), 0);
 }
-
-static struct http_transfer *other;
-static struct outcome other_outcome;
 
 static void on_done_cancel_other(const struct http_answer *answer, const struct err *err, void *arg)
 {
@@ -633,6 +681,8 @@ int main(void)
         TEST(a_host_that_is_not_there_is_a_network_failure),
         TEST(silence_is_a_time_out_wherever_it_begins),
         TEST(a_slow_answer_is_waited_for_up_to_the_total_time),
+        TEST(a_refusal_is_heard_while_a_body_is_still_sent),
+        TEST(what_tells_its_progress_can_be_canceled_there),
         TEST(a_redirect_is_an_answer),
         TEST(a_dead_connection_that_was_kept_costs_no_failure),
         TEST(fresh_is_on_a_new_connection),
