@@ -5,8 +5,10 @@ faults    [rule...]                                    instead of those before
 told      (nothing)                                    the rules, with how often each saw and fired
 object    bucket, key, path, etag                      a file, sparse or not, is that object
 objects   bucket, prefix, count, size                  so many alike
-clock     skew_s, advance_s                            Date, and what is held against a request's;
-                                                       so much later it is for leases and keys
+clock     skew_s, agent; advance_s                     Date, and what is held against a request's (of
+                                                       that User-Agent); so much later it is for
+                                                       leases and keys
+region    bucket, region, redirect                     the bucket is there; 301, 307 or 400 to others
 expire    key                                          that key is expired from now on
 public    bucket                                       anyone may
 place     part_min                                     smallest part of a multipart upload
@@ -69,9 +71,14 @@ class Admin:
 
     def clock(self, told):
         self.server.skew_s = told.get("skew_s", self.server.skew_s)
+        self.server.skew_agent = told.get("agent", "")
         self.server.ahead_s += told.get("advance_s", 0)
         for queue in self.server.sqs.queues.values():
             queue.on_end()
+
+    def region(self, told):
+        bucket = self.server.s3.buckets[told["bucket"]]
+        bucket.region, bucket.redirect = told["region"], told["redirect"]
 
     def expire(self, told):
         self.server.keys[told["key"]].expires_s = 0

@@ -4,12 +4,14 @@
 
 service, operation  exact names ("s3", "GetObject"); absent: any
 bucket, key         exact, and a regular expression found anywhere in the key
+agent               words of the User-Agent: "sevird" spares what the test itself asks
 nth, times          fires from the nth such request on (1 is the first; default 1), so many times
                     (default 1; -1: for ever)
 
 Kinds, `error` and the next four instead of carrying it out, the others after it was:
 
-error         an answer with `code`, `status`, `message`, `headers`, `region`; `html`: a proxy's page
+error         an answer with `code`, `status`, `message`, `headers`; `html`: a proxy's page;
+              `skew_s`: its Date is off by that
 reset         the connection is reset before anything was done
 reset-upload  the same, half of the body in
 silent        no answer, ever; the connection stays
@@ -66,6 +68,7 @@ class Fault:
         self.message = told.get("message", "as the script says")
         self.headers = told.get("headers", {})
         self.region = told.get("region", "eu-west-1")
+        self.skew_s = told.get("skew_s", 0)
         self.html = told.get("html", False)
         self.body = told.get("body", "<html>not what you asked")
         self.bytes = told.get("bytes", 1)
@@ -77,12 +80,13 @@ class Fault:
 
 class Rule:
     def __init__(self, told):
-        known = {"service", "operation", "bucket", "key", "nth", "times", "fault"}
+        known = {"service", "operation", "bucket", "key", "agent", "nth", "times", "fault"}
         assert set(told) <= known, f"unknown in a rule: {set(told) - known}"
         self.told = told
         self.service, self.operation = told.get("service"), told.get("operation")
         self.bucket = told.get("bucket")
         self.key = re.compile(told["key"]) if "key" in told else None
+        self.agent = told.get("agent", "")
         self.nth, self.times = told.get("nth", 1), told.get("times", 1)
         self.fault = Fault(told["fault"])
         self.seen = self.fired = 0
@@ -92,6 +96,7 @@ class Rule:
             self.service not in (None, request.service)
             or self.operation not in (None, request.operation)
             or self.bucket not in (None, request.bucket)
+            or self.agent not in request.headers.get("user-agent", "")
             or (self.key and not self.key.search(request.key))
         ):
             return False

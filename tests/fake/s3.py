@@ -127,7 +127,7 @@ class Upload:
 
 class Bucket:
     def __init__(self, name, region):
-        self.name, self.region = name, region
+        self.name, self.region, self.redirect = name, region, 400
         self.made_s = int(time.time())
         self.versioned = self.public = False
         self.objects = {}  # key: its versions, the newest last
@@ -236,7 +236,7 @@ class S3:
         if not bucket.public:
             self.need_caller(request)
         if request.region and request.region != bucket.region:
-            raise self.elsewhere(request, 400, bucket.region)
+            raise self.elsewhere(request, bucket.redirect, bucket.region)
         return operation(request, bucket)
 
     def need_caller(self, request):

@@ -34,6 +34,7 @@ class Server:
         self.keys = {key_id: Key(secret) for key_id, secret in keys.items()}
         self.verify = verify
         self.skew_s = self.ahead_s = 0
+        self.skew_agent = ""
         self.script = Script()
         self.s3, self.sqs, self.events, self.sts = S3(self), SQS(self), Events(self), STS(self)
         self.operations, self.statuses, self.struck = Counter(), Counter(), Counter()
@@ -49,9 +50,8 @@ class Server:
         """For leases and for the end of keys: jumps when a test says so."""
         return time.time() + self.ahead_s
 
-    def wall(self):
-        """What our Date says."""
-        return time.time() + self.skew_s
+    def skew(self, request):
+        return self.skew_s if self.skew_agent in request.headers.get("user-agent", "") else 0
 
     # -- who is waiting for a change -------------------------------------------------------------
 
@@ -119,6 +119,7 @@ class Server:
                 "operation": name,
                 "bucket": request.bucket,
                 "key": request.key,
+                "agent": request.headers.get("user-agent", "").partition("/")[0],
                 "status": status,
                 "in": len(request.body),
                 "out": sent,
@@ -146,7 +147,7 @@ class Server:
             if request.fault and request.fault.kind == "silent":
                 return Answer()
             if self.verify:
-                sign.check(request, self.keys, self.wall(), self.now())
+                sign.check(request, self.keys, time.time() + self.skew(request), self.now())
             answer = self.dispatch(request, form)
         except Refused as refused:
             return self.refused(request, refused)

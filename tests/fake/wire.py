@@ -229,10 +229,12 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
-    def head(self, answer, length):
+    def head(self, request, answer, length):
+        skew_s = request.fault.skew_s if request.fault else 0
+        skew_s += self.server.skew(request)
         lines = [
             f"HTTP/1.1 {answer.status} {REASON.get(answer.status, 'Unknown')}",
-            date_line(int(time.time() + self.server.skew_s)),
+            date_line(int(time.time() + skew_s)),
             "server: fake",
         ]
         if answer.status not in (204, 304):
@@ -252,7 +254,7 @@ class Connection(asyncio.Protocol):
             return
         head_only = request.method == "HEAD"
         length = answer.length if answer.length is not None else len(body)
-        head = self.head(answer, length)
+        head = self.head(request, answer, length)
         if isinstance(body, FileSlice) and not head_only:
             self.task = self.server.loop.create_task(self.stream(request, answer, head))
             return
@@ -292,7 +294,7 @@ class Connection(asyncio.Protocol):
             length = len(body)
         elif kind == "long":
             body, length = body + b"x" * fault.bytes, len(body) + fault.bytes
-        head = self.head(answer, length)
+        head = self.head(request, answer, length)
         if kind in ("reset-body", "truncate", "stall"):
             self.transport.write(head + body[:half])
             self.end(answer.status, half)

@@ -15,6 +15,7 @@
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -161,6 +162,12 @@ class World:
 
     def is_empty(self, queue):
         return self.counts(queue) == (0, 0, 0)
+
+    def wait_empty(self, queue, timeout_s=60):
+        """Until nothing is in the queue, visible or not."""
+        deadline = time.monotonic() + timeout_s
+        while not self.is_empty(queue):
+            assert time.monotonic() < deadline, self.counts(queue)
 
     def take(self, queue, wait_s=0):
         """Receives and deletes: the bodies of what is visible."""
