@@ -18,6 +18,7 @@
 #include "daemon/intake/intake.h"
 #include "daemon/job/job_state.h"
 #include "daemon/services.h"
+#include "daemon/source/source.h"
 
 struct daemon;
 
@@ -122,6 +123,9 @@ struct daemon_source {
 #define DAEMON_SOURCES 4
 /** How many were written. */
 unsigned daemon_sources(const struct daemon *daemon, struct daemon_source ret[DAEMON_SOURCES]);
+
+/** One queue: see daemon/source/source.h. False when there are not so many. */
+bool daemon_queue(const struct daemon *daemon, unsigned index, struct source_queue *ret_queue);
 
 /** For /readyz: RUNNING, DRAINING or DRAINED, and the state writer answers. */
 bool daemon_ready(const struct daemon *daemon);

@@ -305,6 +305,21 @@ void daemon_status(const struct daemon *daemon, struct daemon_status *ret_status
     }
 }
 
+bool daemon_queue(const struct daemon *daemon, unsigned index, struct source_queue *ret_queue)
+{
+    struct source_status status = {.error = ""};
+
+    if (daemon->source == NULL) {
+        return false;
+    }
+    source_status(daemon->source, &status);
+    if (index >= status.queues) {
+        return false;
+    }
+    source_queue_status(daemon->source, index, ret_queue);
+    return true;
+}
+
 unsigned daemon_sources(const struct daemon *daemon, struct daemon_source ret[DAEMON_SOURCES])
 {
     struct source_status status = {.error = ""};

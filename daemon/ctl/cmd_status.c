@@ -65,6 +65,33 @@ static void add_oldest(struct strbuf *out, const json_t *status)
     }
 }
 
+static void add_queues(struct strbuf *out, const json_t *status)
+{
+    json_t *queue;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "queues"), i, queue)
+    {
+        const char *seen = text(queue, "last_message");
+
+        strbuf_printf(
+            out,
+            "%s %s: %" PRId64 " held, %" PRId64 " received, %" PRId64 " deleted, last at %.19s",
+            i == 0 ? "queues   " : "         ", text(queue, "url"), number(queue, "held"),
+            number(queue, "received"), number(queue, "deleted"), seen[0] != '\0' ? seen : "-");
+        if (number(queue, "lost") > 0) {
+            strbuf_printf(out, ", %" PRId64 " leases lost", number(queue, "lost"));
+        }
+        if (number(queue, "unread") > 0) {
+            strbuf_printf(out, ", %" PRId64 " not readable", number(queue, "unread"));
+        }
+        if (json_is_string(json_object_get(queue, "error"))) {
+            strbuf_printf(out, "; %s", text(queue, "error"));
+        }
+        strbuf_putc(out, '\n');
+    }
+}
+
 static void add_errors(struct strbuf *out, const json_t *status)
 {
     const json_t *error = json_object_get(status, "error");
@@ -106,6 +133,7 @@ static void add_look(struct strbuf *out, const json_t *status)
     if (number(status, "refused") > 0) {
         strbuf_printf(out, "refused   %" PRId64 " keys break a rule\n", number(status, "refused"));
     }
+    add_queues(out, status);
     if (json_is_string(json_object_get(status, "http"))) {
         strbuf_printf(out, "http      http://%s/\n", text(status, "http"));
     }

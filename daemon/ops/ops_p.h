@@ -97,9 +97,10 @@ ops_route_fn ops_page, ops_plain, ops_asset, ops_favicon, ops_metrics, ops_healt
     ops_list_routes;
 ops_route_fn ops_get_status, ops_get_jobs, ops_get_job, ops_get_explain, ops_get_tables,
     ops_get_table, ops_get_config, ops_get_events, ops_get_history, ops_get_sources, ops_get_data,
-    ops_get_chart, ops_get_object;
+    ops_get_chart, ops_get_object, ops_get_quarantine, ops_get_message;
 ops_route_fn ops_post_submit, ops_post_retry_all, ops_post_retry, ops_post_cancel, ops_post_pause,
-    ops_post_resume, ops_post_drain, ops_post_reload, ops_post_reconcile, ops_post_query;
+    ops_post_resume, ops_post_drain, ops_post_reload, ops_post_reconcile, ops_post_query,
+    ops_post_drop;
 
 /** Samples what /v1/history shows, until it is stopped; NULL is fine there. */
 struct ops_history *ops_history_start(struct services *services);

@@ -155,6 +155,36 @@ static void add_totals(struct strbuf *out, const struct services *services)
                   metric_value(metrics, METRIC_PUT_OBJECTS, METRIC_LABELS("")));
 }
 
+static void add_queues(struct strbuf *out, const struct daemon *daemon)
+{
+    struct source_queue queue;
+
+    strbuf_puts(out, ",\"queues\":[");
+    for (unsigned i = 0; daemon_queue(daemon, i, &queue); i++) {
+        strbuf_puts(out, i > 0 ? ",{\"url\":" : "{\"url\":");
+        strbuf_json(out, queue.url);
+        strbuf_printf(out,
+                      ",\"held\":%u,\"received\":%" PRIu64 ",\"deleted\":%" PRIu64
+                      ",\"lost\":%" PRIu64 ",\"unread\":%" PRIu64 ",\"ignored\":%" PRIu64
+                      ",\"tests\":%" PRIu64 ",\"last_receive\":",
+                      queue.held, queue.received, queue.deleted, queue.lost, queue.unread,
+                      queue.ignored, queue.tests);
+        ops_time_json(out, queue.receive_ms);
+        strbuf_puts(out, ",\"last_message\":");
+        ops_time_json(out, queue.message_ms);
+        strbuf_puts(out, ",\"error\":");
+        if (queue.error[0] != '\0') {
+            strbuf_json(out, queue.error);
+        } else {
+            strbuf_puts(out, "null");
+        }
+        strbuf_puts(out, ",\"error_since\":");
+        ops_time_json(out, queue.error_ms);
+        strbuf_putc(out, '}');
+    }
+    strbuf_putc(out, ']');
+}
+
 static void add_error(struct strbuf *out, const struct daemon_status *status)
 {
     if (status->error == NULL || status->error[0] == '\0') {
@@ -186,6 +216,7 @@ static void on_failures(const struct err *err, void *arg)
     add_oldest(&body, look->oldest_ms);
     add_resources(&body, call->ops->services);
     add_totals(&body, call->ops->services);
+    add_queues(&body, call->ops->daemon);
     add_error(&body, &status);
     strbuf_printf(&body, ",\"last_errors\":[%s]}\n", strbuf_text(&look->failures));
     look_free(look);
