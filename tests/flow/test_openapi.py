@@ -1,6 +1,7 @@
 """docs/openapi.yaml: it is valid, and it is what the daemon does."""
 
 import re
+import sqlite3
 
 import jsonschema
 import pytest
@@ -36,6 +37,8 @@ def concrete(path, running):
     if path.startswith("/assets/"):
         found = re.search(r'"(?:\./|/)?(assets/[^"]+\.js)"', running.http("GET", "/").text)
         return f"/{found[1]}" if found else None
+    if path == "/v1/messages/{id}":
+        return "/v1/messages/1"
     if path == "/v1/data/{name}":
         return "/v1/data/types?type=vil"
     if path == "/v1/objects/{key}":
@@ -53,6 +56,8 @@ def worked(running):
     broken.write_bytes(running.sample.files[0].read_bytes()[:1500])
     running.post("/v1/submit", {"uris": [str(broken)]})
     running.wait_for(lambda status: status["jobs"]["QUARANTINED"] == 1)
+    with sqlite3.connect(running.state / "state.db") as state:  # a message, without a queue
+        state.execute("INSERT INTO unread VALUES(1, 'https://q', 'm', 'hello', 'no JSON', 1, 2, 3)")
     return running
 
 
@@ -96,6 +101,9 @@ def test_every_problem_is_documented(worked):
         ("GET", "/v1/jobs?limit=x", "/v1/jobs"),
         ("GET", "/v1/explain", "/v1/explain"),
         ("GET", "/v1/tables/none", "/v1/tables/{name}"),
+        ("GET", "/v1/quarantine?limit=0", "/v1/quarantine"),
+        ("GET", "/v1/messages/999", "/v1/messages/{id}"),
+        ("POST", "/v1/messages/999/drop", "/v1/messages/{id}/drop"),
         ("GET", "/v1/events?after=x", "/v1/events"),
         ("GET", "/v1/data?type=radar", "/v1/data"),
         ("GET", "/v1/data/none", "/v1/data/{name}"),
@@ -124,6 +132,7 @@ def test_every_change_answers_as_documented(worked):
         ("/v1/query", "/v1/query", {"sql": "SELECT * FROM events", "format": "csv"}, 200),
         ("/v1/query", "/v1/query", {"sql": "SELECT * FROM nothing"}, 400),
         ("/v1/submit", "/v1/submit", {"uris": uris}, 200),
+        ("/v1/messages/{id}/drop", "/v1/messages/1/drop", None, 200),
         ("/v1/pause", "/v1/pause", None, 200),
         ("/v1/jobs/{id}/retry", f"/v1/jobs/{quarantined}/retry", None, 200),
         ("/v1/jobs/{id}/cancel", f"/v1/jobs/{quarantined}/cancel", None, 200),
