@@ -22,6 +22,7 @@
 #define CLAIM_MAX 65536
 #define TRIES 5                /**< Of a look and a put, when others are at it too. */
 #define SKEW_MS INT64_C(10000) /**< At most: how much two clocks may differ. */
+#define DATE_MS INT64_C(1000)  /**< HTTP cuts its dates down to the second. */
 #define AGAIN_MIN_MS INT64_C(500)
 
 struct lease {
@@ -274,7 +275,8 @@ static bool is_dead(const struct lease *lease)
 {
     const int64_t skew_ms = MIN_OF(lease->seen_lease_ms / 4, SKEW_MS);
 
-    return server_now_ms(lease->leases) > lease->seen_modified_ms + lease->seen_lease_ms + skew_ms;
+    return server_now_ms(lease->leases) >
+           lease->seen_modified_ms + DATE_MS + lease->seen_lease_ms + skew_ms;
 }
 
 /* ---- steps */

@@ -1,0 +1,187 @@
+"""Several daemons on one bucket: each object is made once, by whom does not matter, and all know it."""
+
+import collections
+import json
+
+import pytest
+
+from conftest import tree
+
+OTHER = "published by another daemon"
+
+
+def outputs_of(files):
+    return {key: body for key, body in files.items() if not key.startswith(("_manifests/", "_claims/"))}
+
+
+def reasons(daemon):
+    """{key: the reason of its last move}"""
+    return {job["key"]: job["reason"] for job in daemon.get("/v1/jobs?limit=1000")["jobs"]}
+
+
+@pytest.fixture
+def expected(make_daemon):
+    """What one daemon alone makes of the sample, in a directory."""
+
+    def make(prepare):
+        alone = make_daemon("alone")
+        prepare(alone.sample)
+        alone.configure(sources={"list": {"interval": "0s"}, "settle": "0s"})
+        alone.start()
+        alone.wait_idle()
+        rows = alone.query("SELECT count(*) FROM frames")
+        alone.stop()
+        return outputs_of(tree(alone.processed)), rows
+
+    return make
+
+
+def prepare(sample):
+    sample.size, sample.frames = 24, 5
+    for month in range(1, 7):
+        sample.add("vil", [f"S{month}1", f"S{month}2"], time=f"2019-{month:02d}-10 12:00:00")
+    sample.write_catalog()
+
+
+def pair(world, make_daemon, lease="2s"):
+    """Two daemons on the buckets; the sample is the first's."""
+    daemons = [make_daemon(name) for name in ("one", "two")]
+    for daemon in daemons:
+        world.equip(daemon)
+        daemon.config["processed"]["lease"] = lease
+        daemon.configure(retry={"base": "20ms", "cap": "500ms", "attempts": 3})
+    return daemons
+
+
+def puts(world):
+    """How often each output was put."""
+    return collections.Counter(
+        entry["key"]
+        for entry in world.requests("s3.PutObject", bucket="processed", status=200)
+        if not entry["key"].startswith("_claims/")
+    )
+
+
+def test_each_object_is_made_once_and_both_know_it(fake, make_daemon, expected):
+    want, rows = expected(prepare)
+    one, two = pair(fake, make_daemon, lease="30s")
+    prepare(one.sample)
+    for daemon in (one, two):
+        daemon.start(wait=False)
+    for daemon in (one, two):
+        daemon.wait_ready()
+        daemon.wait_idle()
+    assert outputs_of(fake.objects("processed")) == want
+    assert [(key, n) for key, n in puts(fake).items() if n != 1] == []
+    assert fake.keys("processed", "_claims/") == []
+    # Who did not make it has taken it over: both can answer for all of it.
+    for daemon in (one, two):
+        assert daemon.get("/v1/status")["jobs"]["DONE"] == 7
+        assert daemon.query("SELECT count(*) FROM frames") == rows
+    ours, theirs = reasons(one), reasons(two)
+    assert all((ours[key] == OTHER) != (theirs[key] == OTHER) for key in ours), (ours, theirs)
+
+
+def test_what_was_published_before_is_taken_over_without_being_made_again(moto, make_daemon, expected):
+    want, rows = expected(prepare)
+    one, two = pair(moto, make_daemon)
+    prepare(one.sample)
+    one.start()
+    one.wait_idle()
+    one.stop()
+    before = {found["Key"]: found["LastModified"] for found in listing(moto)}
+    two.start()
+    two.wait_idle()
+    assert outputs_of(moto.objects("processed")) == want
+    assert {found["Key"]: found["LastModified"] for found in listing(moto)} == before
+    assert set(reasons(two).values()) == {OTHER}
+    assert two.query("SELECT count(*) FROM frames") == rows
+    assert two.query("SELECT count(*) FROM outputs") == [[len(want)]]
+    # What one made itself it makes again when it is told to; what it took over, too.
+    two.ctl("retry", two.get("/v1/jobs?limit=10")["jobs"][0]["id"], check=0)
+    two.wait_idle()
+    assert outputs_of(moto.objects("processed")) == want
+
+
+def listing(world):
+    return world.client("s3").list_objects_v2(Bucket="processed")["Contents"]
+
+
+def test_a_killed_daemons_objects_are_finished_by_another(fake, make_daemon, expected):
+    want, rows = expected(prepare)
+    for move in (12, 20, 26, 31):
+        fake.reset()
+        one, two = [make_daemon(f"{name}{move}") for name in ("one", "two")]
+        for daemon in (one, two):
+            fake.equip(daemon)
+            daemon.config["processed"]["lease"] = "1s"
+        prepare(one.sample)
+        one.env["SEVIRD_CRASH_AT"] = str(move)
+        one.start(wait=False)
+        assert one.wait_exit() == -9
+        two.start()
+        two.wait_idle()
+        assert outputs_of(fake.objects("processed")) == want, move
+        assert two.query("SELECT count(*) FROM frames") == rows
+        # The one that died comes back and finds all done.
+        del one.env["SEVIRD_CRASH_AT"]
+        one.start()
+        one.wait_idle()
+        assert one.get("/v1/status")["jobs"]["DONE"] == 7
+        assert one.query("SELECT count(*) FROM frames") == rows
+        assert outputs_of(fake.objects("processed")) == want, move
+        assert fake.keys("processed", "_claims/") == []
+        one.stop()
+        two.stop()
+
+
+def test_a_claimed_object_is_waited_for_without_using_up_attempts(fake, make_daemon):
+    one, _ = pair(fake, make_daemon)
+    one.configure(retry={"attempts": 1})
+    fake.put("raw", "a.csv", b"n,word\n1,x\n")
+    # Somebody has it, and renews it for as long as we look.
+    claim = {"claim": 1, "owner": "somebody", "who": "elsewhere", "lease_ms": 3600000}
+    fake.put("processed", "_claims/a.csv.json", json.dumps(claim).encode())
+    one.start()
+    job = one.wait_state("a.csv", "BACKOFF")
+    assert job["reason"] == "elsewhere is at work on it" and job["class"] == "CONFLICT"
+    for _ in range(3):  # it looks again and again
+        one.wait_for(lambda _: one.metrics()['sevird_jobs{state="BACKOFF"}'] == 1)
+        next(event for _, kind, event in one.events() if kind == "transition" and event["to"] == "BACKOFF")
+    assert one.wait_state("a.csv", "BACKOFF")["failures"] == 0
+    fake.delete("processed", "_claims/a.csv.json")
+    one.wait_state("a.csv", "DONE")
+    assert fake.keys("processed", "_claims/") == []
+
+
+def test_who_was_robbed_of_its_claim_stops_and_removes_nothing(fake, make_daemon):
+    one, _ = pair(fake, make_daemon, lease="1s")
+    prepare(one.sample)
+    one.config["extract"]["jobs"] = 1
+    stuck = {"operation": "PutObject", "key": "^frames/", "fault": {"kind": "silent"}}
+    fake.faults(stuck)
+    one.start()
+    fake.wait(operation="s3.CreateMultipartUpload", count=0)
+    one.wait_for(lambda status: status["jobs"]["EXTRACTING"] == 1)
+    key = fake.keys("processed", "_claims/")[0]
+    claim = {"claim": 1, "owner": "somebody", "who": "elsewhere", "lease_ms": 1000}
+    fake.put("processed", key, json.dumps(claim).encode())
+    one.wait_for(lambda _: "the claim on" in one.log() and "is lost: taken over by elsewhere" in one.log())
+    one.wait_idle()  # the robber is dead, too: its claim is not renewed
+    assert one.get("/v1/status")["jobs"]["DONE"] == 7
+    assert fake.keys("processed", "_claims/") == []
+
+
+def test_two_that_see_a_deletion_retire_it_once(fake, make_daemon):
+    one, two = pair(fake, make_daemon)
+    prepare(one.sample)
+    fake.put("raw", "a.csv", b"n,word\n1,x\n")
+    for daemon in (one, two):
+        daemon.start()
+        daemon.wait_idle()
+    fake.delete("raw", "a.csv")
+    for daemon in (one, two):
+        daemon.wait_state("a.csv", "RETIRED")
+    assert fake.keys("processed", "tables/") == []
+    manifest = json.loads(fake.get("processed", "_manifests/a.csv.json"))
+    assert manifest["state"] == "retired" and manifest["removed"] == 1
