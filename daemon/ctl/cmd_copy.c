@@ -124,7 +124,7 @@ static enum ctl_exit run_copy(struct ctl *ctl, const struct ctl_args *args)
     if (ctl_transfer_uri(args->words[1], &transfer.to_uri, &err) != RC_OK) {
         return err.rc == RC_INVALID ? ctl_misuse("copy", "%s", err.text) : ctl_fail_err(&err);
     }
-    transfer.run = ctl_run_new(ctl);
+    transfer.run = ctl_run_new(ctl, args);
     if (ctl_run_open_store(transfer.run, args->words[0], &transfer.from, &err) != RC_OK ||
         ctl_run_catalog(transfer.run, catalog, need_row, &needed, &err) != RC_OK) {
         return ctl_fail_err(&err);

@@ -82,7 +82,7 @@ static void print_layout(const struct ctl *ctl, const char *uri, const struct la
 static enum ctl_exit run_inspect(struct ctl *ctl, const struct ctl_args *args)
 {
     const char *uri = args->words[0];
-    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new(ctl);
+    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new(ctl, args);
     scoped(ctl_object_done) struct ctl_object object = {0};
     scoped(layout_free) struct layout *layout = NULL;
     struct err err;
@@ -105,12 +105,15 @@ static enum ctl_exit run_inspect(struct ctl *ctl, const struct ctl_args *args)
     return CTL_DONE;
 }
 
+static const struct ctl_option options[] = {CTL_S3_OPTIONS, {NULL}};
+
 const struct ctl_command ctl_cmd_inspect = {
     .name = "inspect",
     .arguments = "URI",
     .summary = "show the datasets of an HDF5 file and where their bytes lie",
     .help = "Only metadata is read, in a jailed helper: a broken or crafted file is an error\n"
             "message.",
+    .options = options,
     .min_words = 1,
     .max_words = 1,
     .local = true,

@@ -48,7 +48,8 @@ static enum rc take_catalog_row(const struct catalog_row *row, void *arg, bool *
                                 struct err *err)
 {
     struct rendering *rendering = arg;
-    bool same_file = strcmp(str_basename(row->file_name), rendering->file.object.key) == 0;
+    bool same_file =
+        strcmp(str_basename(row->file_name), str_basename(rendering->file.object.key)) == 0;
     bool same_event = rendering->flashes != NULL ? strcmp(row->id, rendering->flashes->name) == 0
                                                  : (uint64_t)row->file_index == rendering->index;
 
@@ -200,9 +201,10 @@ static enum rc write_picture(struct rendering *rendering, const char *path,
 
 static char *file_title(const struct rendering *rendering)
 {
-    return rendering->flashes == NULL
-               ? str_printf("%s [%" PRIu64 "]", rendering->file.object.key, rendering->index)
-               : str_dup(rendering->file.object.key);
+    const char *name = str_basename(rendering->file.object.key);
+
+    return rendering->flashes == NULL ? str_printf("%s [%" PRIu64 "]", name, rendering->index)
+                                      : str_dup(name);
 }
 
 static char *short_title(const struct rendering *rendering)
@@ -512,7 +514,7 @@ static enum ctl_exit run_render(struct ctl *ctl, const struct ctl_args *args)
         code = ctl_fail("'%s' is what is read; choose another name for -o", rendering.out);
     }
     if (code == CTL_DONE) {
-        rendering.run = ctl_run_new(ctl);
+        rendering.run = ctl_run_new(ctl, args);
         rendering.written = json_array();
         code = render(&rendering);
     }
@@ -530,6 +532,7 @@ static const struct ctl_option options[] = {
     {"loop", 0, "N", "how often an animation plays; 0, the default, for ever"},
     {"output", 'o', "OUT", "the PNG, or with --each the folder, to write"},
     {"catalog", 0, "URI", "the CATALOG.csv, for times and place in the title"},
+    CTL_S3_OPTIONS,
     {NULL},
 };
 

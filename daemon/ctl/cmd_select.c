@@ -57,15 +57,15 @@ static enum rc keep_row(const struct catalog_row *row, void *arg, bool *ret_stop
 }
 
 /** Nothing is printed of a catalog that turns out to be broken further down. */
-static enum ctl_exit select_rows(const struct ctl *ctl, const char *catalog,
+static enum ctl_exit select_rows(const struct ctl *ctl, const struct ctl_args *args,
                                  struct selecting *selecting)
 {
-    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new(ctl);
+    scoped(ctl_run_free) struct ctl_run *run = ctl_run_new(ctl, args);
     struct err err;
 
     strbuf_puts(&selecting->out,
                 selecting->json ? "[" : "file_name,file_index,id,img_type,time_utc,event_type\n");
-    if (ctl_run_catalog(run, catalog, keep_row, selecting, &err) != RC_OK) {
+    if (ctl_run_catalog(run, ctl_value(args, "catalog"), keep_row, selecting, &err) != RC_OK) {
         return ctl_fail_err(&err);
     }
     strbuf_puts(&selecting->out, selecting->json ? "]\n" : "");
@@ -88,15 +88,17 @@ static enum ctl_exit run_select(struct ctl *ctl, const struct ctl_args *args)
     if (ctl_selection(args, &selecting.selection, &err) != RC_OK) {
         code = ctl_misuse("select", "--%s", err.text);
     } else {
-        code = select_rows(ctl, catalog, &selecting);
+        code = select_rows(ctl, args, &selecting);
     }
     selection_done(&selecting.selection);
     strbuf_done(&selecting.out);
     return code;
 }
 
-static const struct ctl_option options[] = {
-    {"catalog", 0, "URI", "the CATALOG.csv to read"}, CTL_SELECTION_OPTIONS, {NULL}};
+static const struct ctl_option options[] = {{"catalog", 0, "URI", "the CATALOG.csv to read"},
+                                            CTL_SELECTION_OPTIONS,
+                                            CTL_S3_OPTIONS,
+                                            {NULL}};
 
 const struct ctl_command ctl_cmd_select = {
     .name = "select",

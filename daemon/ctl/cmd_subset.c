@@ -43,7 +43,8 @@ static enum rc gather_row(const struct catalog_row *row, void *arg, bool *ret_st
     if (!selection_matches(&subset->selection, row)) {
         return RC_OK;
     }
-    if (subset->single != NULL && strcmp(str_basename(row->file_name), subset->single->key) != 0) {
+    if (subset->single != NULL &&
+        strcmp(str_basename(row->file_name), str_basename(subset->single->key)) != 0) {
         return RC_OK;
     }
     if (subset->count == subset->room) {
@@ -92,6 +93,7 @@ static enum rc find_file(struct subsetting *subset, const char *file_name,
         *ret_object = *subset->single;
         ret_object->key = str_dup(subset->single->key);
         ret_object->etag = str_dup(subset->single->etag);
+        ret_object->version = str_dup(subset->single->version);
         ret_object->owns_store = false;
         return RC_OK;
     }
@@ -224,7 +226,7 @@ static enum rc write_file(struct subsetting *subset, struct ctl_h5 *file,
     scoped(h5_writer_free) struct h5_writer *writer = NULL;
     uint64_t bytes;
 
-    if (ctl_run_is_same(path, source)) {
+    if (file->object.store->uri->scheme == URI_FILE && ctl_run_is_same(path, source)) {
         return refuse_same(path, err);
     }
     if (fs_mkdirs(folder, 0777, err) != RC_OK || h5_writer_new(path, &writer, err) != RC_OK) {
@@ -284,16 +286,21 @@ static enum rc take_files(struct subsetting *subset, struct err *err)
 
 /* ---- the command --------------------------------------------------------------------------- */
 
+/** In a bucket nothing but a look tells an object from what lies under a prefix. */
 static enum rc open_source(struct subsetting *subset, struct ctl_object *single, struct err *err)
 {
-    if (ctl_run_is_folder(subset->source)) {
-        return ctl_run_open_store(subset->run, subset->source, &subset->store, err);
+    const bool s3 = ctl_run_is_s3(subset->source);
+    enum rc rc = RC_NOT_FOUND;
+
+    if (s3 ? strchr(subset->source + 5, '/') != NULL && !str_ends(subset->source, "/")
+           : !ctl_run_is_folder(subset->source)) {
+        rc = ctl_run_open(subset->run, subset->source, single, err);
+        subset->single = rc == RC_OK ? single : NULL;
+        if (rc == RC_OK || !s3 || rc != RC_NOT_FOUND) {
+            return rc;
+        }
     }
-    if (ctl_run_open(subset->run, subset->source, single, err) != RC_OK) {
-        return err->rc;
-    }
-    subset->single = single;
-    return RC_OK;
+    return ctl_run_open_store(subset->run, subset->source, &subset->store, err);
 }
 
 static enum rc gather(struct subsetting *subset, const char *catalog, struct err *err)
@@ -380,7 +387,7 @@ static enum ctl_exit run_subset(struct ctl *ctl, const struct ctl_args *args)
     if (ctl_selection(args, &subset.selection, &err) != RC_OK) {
         code = ctl_misuse("subset", "--%s", err.text);
     } else {
-        subset.run = ctl_run_new(ctl);
+        subset.run = ctl_run_new(ctl, args);
         subset.arena = arena_new();
         subset.files = json_array();
         subset.missing = json_array();
@@ -395,6 +402,7 @@ static const struct ctl_option options[] = {
     {"catalog", 0, "URI", "the CATALOG.csv to read"},
     {"output", 'o', "DIR", "the folder to write to"},
     CTL_SELECTION_OPTIONS,
+    CTL_S3_OPTIONS,
     {NULL},
 };
 
@@ -403,8 +411,9 @@ const struct ctl_command ctl_cmd_subset = {
     .arguments = "SRC",
     .summary = "write small HDF5 files with just the selected events",
     .help =
-        "SRC is a folder that holds the catalog's files (as vil/2019/..., with or without data/\n"
-        "in front), or one of them. Only the bytes of the selected events are read. Files keep\n"
+        "SRC is a folder, a bucket or a prefix of one that holds the catalog's files (as\n"
+        "vil/2019/..., with or without data/ in front), or one of them. Only the bytes of the "
+        "selected events are read. Files keep\n"
         "the names that the catalog has for them; the CATALOG.csv beside them counts their rows\n"
         "anew, so that DIR is a raw store of its own.",
     .options = options,

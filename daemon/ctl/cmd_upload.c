@@ -93,7 +93,7 @@ static enum ctl_exit run_upload(struct ctl *ctl, const struct ctl_args *args)
         }
         key = take_key(transfer.to_uri);
     }
-    transfer.run = ctl_run_new(ctl);
+    transfer.run = ctl_run_new(ctl, args);
     code = add_files(&transfer, args, key);
     if (code != CTL_DONE) {
         return code;

@@ -94,6 +94,15 @@ enum rc ctl_time(const struct ctl_args *args, const char *name, int64_t missing,
     {                                                                                        \
         "limit", 0, "N", "at most this many rows"                                            \
     }
+/** Of commands that read or write s3:// URIs; named as awscli has them. */
+#define CTL_S3_OPTIONS                                                                             \
+    {"region", 0, "R", "S3: the region (default: $AWS_REGION, the profile's)"},                    \
+        {"endpoint-url", 0, "URL", "S3: of a compatible server (default: $AWS_ENDPOINT_URL)"},     \
+        {"profile", 0, "NAME", "S3: of the shared configuration files (default: $AWS_PROFILE)"},   \
+        {"no-sign-request", 0, NULL, "S3: unsigned requests, as public buckets accept them"},      \
+    {                                                                                              \
+        "addressing", 0, "HOW", "S3: the bucket in the path or the host name: auto, path, virtual" \
+    }
 /** `ret_selection` is the caller's to selection_done(), also after an error. */
 enum rc ctl_selection(const struct ctl_args *args, struct selection *ret_selection,
                       struct err *err);

@@ -1,7 +1,7 @@
 /** @file
  * One thing at a time on a loop of one's own.
  */
-#include "daemon/ctl/ctl_run.h"
+#include "daemon/ctl/ctl_run_p.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,20 +17,14 @@
 #define PATIENCE_MS 500 /**< Before a bar is drawn. */
 #define REDRAW_MS 100
 
-struct ctl_run {
-    const struct ctl *ctl;
-    struct loop *loop;
-    struct work *work;
-    struct h5_helper *helper;
-};
-
-struct ctl_run *ctl_run_new(const struct ctl *ctl)
+struct ctl_run *ctl_run_new(const struct ctl *ctl, const struct ctl_args *args)
 {
     static const unsigned widths[WORK_LANE_COUNT] = {
-        [WORK_CPU] = 1, [WORK_FILE] = 4, [WORK_READ] = 1, [WORK_STATE] = 1, [WORK_CATALOG] = 1};
+        [WORK_CPU] = 2, [WORK_FILE] = 4, [WORK_READ] = 1, [WORK_STATE] = 1, [WORK_CATALOG] = 1};
     struct ctl_run *run = mem_new(struct ctl_run);
 
     run->ctl = ctl;
+    run->args = args;
     run->loop = loop_new();
     run->work = work_new(run->loop, widths);
     return run;
@@ -42,6 +36,10 @@ void ctl_run_free(struct ctl_run *run)
         return;
     }
     h5_helper_free(run->helper);
+    aws_free(run->aws);
+    aws_free(run->source_aws);
+    free(run->source_bucket);
+    http_client_free(run->http);
     work_free(run->work);
     loop_free(run->loop);
     free(run);
@@ -77,6 +75,7 @@ void ctl_object_done(struct ctl_object *object)
 {
     free(object->key);
     free(object->etag);
+    free(object->version);
     if (object->owns_store) {
         store_free(object->store);
     }
@@ -85,8 +84,11 @@ void ctl_object_done(struct ctl_object *object)
 
 struct h5_object ctl_object_h5(const struct ctl_object *object)
 {
-    return (struct h5_object){
-        .store = object->store, .key = object->key, .etag = object->etag, .size = object->size};
+    return (struct h5_object){.store = object->store,
+                              .key = object->key,
+                              .version = object->version,
+                              .etag = object->etag,
+                              .size = object->size};
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */
@@ -158,21 +160,19 @@ static void on_done(const struct err *err, void *arg)
 
 /* ---- stores -------------------------------------------------------------------------------- */
 
-static enum rc parse_local(const char *text, struct uri **ret_uri, struct err *err)
+enum rc ctl_run_uri(const char *text, struct uri **ret_uri, struct err *err)
 {
     char here[PATH_MAX];
-    enum rc rc;
 
     if (getcwd(here, sizeof(here)) == NULL) {
         return err_errno(err, errno, "working directory");
     }
-    rc = uri_parse(text, here, ret_uri, err);
-    if (rc == RC_OK && (*ret_uri)->scheme != URI_FILE) {
-        uri_free(*ret_uri);
-        *ret_uri = NULL;
-        return err_set(err, RC_UNSUPPORTED, "'%s': this build reads file stores only", text);
-    }
-    return rc;
+    return uri_parse(text, here, ret_uri, err);
+}
+
+bool ctl_run_is_s3(const char *uri)
+{
+    return str_starts(uri, "s3://");
 }
 
 /** False when it is not local or not there. */
@@ -181,7 +181,8 @@ static bool stat_uri(const char *text, struct stat *ret_stat)
     scoped(uri_free) struct uri *uri = NULL;
     struct err err;
 
-    return parse_local(text, &uri, &err) == RC_OK && stat(uri->path, ret_stat) == 0;
+    return ctl_run_uri(text, &uri, &err) == RC_OK && uri->scheme == URI_FILE &&
+           stat(uri->path, ret_stat) == 0;
 }
 
 bool ctl_run_is_folder(const char *uri)
@@ -198,15 +199,37 @@ bool ctl_run_is_same(const char *uri, const char *other)
     return stat_uri(uri, &a) && stat_uri(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/** Takes the URI over. */
+static enum rc open_store(struct ctl_run *run, struct uri *uri, struct store **ret_store,
+                          struct err *err)
+{
+    scoped(uri_free) struct uri *owned = uri;
+    struct store_options options = {.create = false};
+
+    if (uri->scheme == URI_S3 && ctl_run_aws_of(run, uri->bucket, &options.aws, err) != RC_OK) {
+        return err->rc;
+    }
+    return store_open(run->loop, run->work, TAKE(owned), &options, ret_store, err);
+}
+
 enum rc ctl_run_open_store(struct ctl_run *run, const char *text, struct store **ret_store,
                            struct err *err)
 {
-    scoped(uri_free) struct uri *uri = NULL;
+    struct uri *uri;
 
-    if (parse_local(text, &uri, err) != RC_OK) {
-        return err->rc;
+    return ctl_run_uri(text, &uri, err) == RC_OK ? open_store(run, uri, ret_store, err) : err->rc;
+}
+
+/** A key that ends in '/' is a folder that some tool has made an object of. */
+static enum rc split_bucket(struct uri *uri, char **ret_key, struct err *err)
+{
+    if (uri->path[0] == '\0' || str_ends(uri->path, "/")) {
+        return err_set(err, RC_INVALID, "'s3://%s/%s' is %s; name an object in it", uri->bucket,
+                       uri->path, uri->path[0] == '\0' ? "a bucket" : "a folder");
     }
-    return store_open(run->loop, run->work, TAKE(uri), &(struct store_options){0}, ret_store, err);
+    *ret_key = uri->path;
+    uri->path = str_dup("");
+    return RC_OK;
 }
 
 /** Follow links, and take the path apart: `uri` becomes the folder, the rest is the key. */
@@ -237,9 +260,9 @@ enum rc ctl_run_open(struct ctl_run *run, const char *text, struct ctl_object *r
     scoped(free) char *key = NULL;
     struct store *store;
 
-    if (parse_local(text, &uri, err) != RC_OK || split_path(uri, &key, err) != RC_OK ||
-        store_open(run->loop, run->work, TAKE(uri), &(struct store_options){0}, &store, err) !=
-            RC_OK) {
+    if (ctl_run_uri(text, &uri, err) != RC_OK ||
+        (uri->scheme == URI_S3 ? split_bucket : split_path)(uri, &key, err) != RC_OK ||
+        open_store(run, TAKE(uri), &store, err) != RC_OK) {
         return err->rc;
     }
     if (ctl_run_head(run, store, key, ret_object, err) != RC_OK) {
@@ -259,6 +282,7 @@ static void on_head(const struct store_object *object, const struct err *err, vo
     if (err == NULL) {
         wait->object->key = str_dup(object->key);
         wait->object->etag = str_dup(object->etag);
+        wait->object->version = str_dup(object->version);
         wait->object->size = object->size;
     }
     end_wait(wait, err);

@@ -10,14 +10,15 @@
 #pragma once
 
 #include "daemon/ctl/ctl.h"
+#include "lib/aws/aws.h"
 #include "lib/h5/h5_slab.h"
 #include "lib/sevir/catalog_row.h"
 #include "lib/store/store.h"
 
 struct ctl_run;
 
-/** `ctl` says whether waiting may be shown, and outlives the run. */
-struct ctl_run *ctl_run_new(const struct ctl *ctl);
+/** `ctl` says whether waiting may be shown, `args` how S3 is reached; both outlive the run. */
+struct ctl_run *ctl_run_new(const struct ctl *ctl, const struct ctl_args *args);
 const struct ctl *ctl_run_ctl(const struct ctl_run *run);
 void ctl_run_free(struct ctl_run *run);
 SCOPED_FN(struct ctl_run, ctl_run_free)
@@ -26,10 +27,22 @@ struct work *ctl_run_work(struct ctl_run *run);
 /** Made when first asked for. */
 struct h5_helper *ctl_run_helper(struct ctl_run *run);
 
+/** The access to S3 that the command line asks for, made when first asked for. */
+enum rc ctl_run_aws(struct ctl_run *run, struct aws **ret_aws, struct err *err);
+/** What is read from the bucket of this URI is read by the access that the --source-* options ask
+ * for, if any was given. */
+enum rc ctl_run_source(struct ctl_run *run, const char *uri, struct err *err);
+/** The access to read from that bucket. */
+enum rc ctl_run_aws_of(struct ctl_run *run, const char *bucket, struct aws **ret_aws,
+                       struct err *err);
+/** A URI or path, relative to the working directory. */
+enum rc ctl_run_uri(const char *text, struct uri **ret_uri, struct err *err);
+bool ctl_run_is_s3(const char *uri);
+
 /** An object as a head told it; owns its strings and, if it was opened by name, its store. */
 struct ctl_object {
     struct store *store;
-    char *key, *etag;
+    char *key, *etag, *version;
     uint64_t size;
     bool owns_store;
 };
@@ -44,10 +57,10 @@ struct h5_object ctl_object_h5(const struct ctl_object *object);
 bool ctl_run_is_folder(const char *uri);
 /** Whether two URIs name one local file that exists: writing to one would destroy the other. */
 bool ctl_run_is_same(const char *uri, const char *other);
-/** The store at a URI of a folder. */
+/** The store at a URI of a folder, or of a bucket or what lies under a prefix of it. */
 enum rc ctl_run_open_store(struct ctl_run *run, const char *uri, struct store **ret_store,
                            struct err *err);
-/** The object at a URI: the folder is opened as a store, a link is followed. */
+/** The object at a URI: the folder or bucket is opened as a store, a link is followed. */
 enum rc ctl_run_open(struct ctl_run *run, const char *uri, struct ctl_object *ret_object,
                      struct err *err);
 enum rc ctl_run_head(struct ctl_run *run, struct store *store, const char *key,

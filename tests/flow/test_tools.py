@@ -74,7 +74,6 @@ def test_inspect_of_a_broken_file_is_one_line(raw, tmp_path, keep):
 def test_what_is_no_file_is_one_line(tmp_path):
     assert "No such file" in one_line(ctl("inspect", tmp_path / "none.h5", check=1))
     assert "is a folder" in one_line(ctl("inspect", tmp_path, check=1))
-    assert "file stores only" in one_line(ctl("inspect", "s3://sevir/x.h5", check=1))
     one_line(ctl("inspect", check=2))
 
 
