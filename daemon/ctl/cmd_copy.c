@@ -58,36 +58,12 @@ static enum rc need_row(const struct catalog_row *row, void *arg, bool *ret_stop
     return RC_OK;
 }
 
-/** Where the source has the file: as the catalog says, or below data/. */
+/** The source has the file below data/, or as the catalog says. */
 static void add_file(struct ctl_transfer *transfer, const char *name)
 {
     scoped(free) char *below = str_printf(DATA "%s", name);
-    const char *const keys[] = {below, name};
-    int64_t modified_ms;
-    uint64_t size;
-    struct err err;
 
-    for (unsigned i = 0; i < 2; i++) {
-        enum rc rc =
-            ctl_transfer_head(transfer, transfer->from, keys[i], &size, &modified_ms, &err);
-
-        if (rc == RC_OK) {
-            ctl_transfer_add(transfer, keys[i], keys[i]);
-            return;
-        }
-        if (rc != RC_NOT_FOUND) {
-            break;
-        }
-    }
-    struct ctl_item *item = ctl_transfer_add(transfer, name, name);
-    char shown[URI_SHOWN];
-
-    item->state = CTL_ITEM_FAILED;
-    item->err = err;
-    if (err.rc == RC_NOT_FOUND) {
-        err_set(&item->err, RC_NOT_FOUND, "'%s' is not in '%.200s'", uri_show(name, shown),
-                transfer->from->uri->path);
-    }
+    ctl_transfer_add(transfer, below, below)->second = str_dup(name);
 }
 
 static enum ctl_exit copy_files(struct ctl_transfer *transfer, const struct needed *needed,
@@ -121,16 +97,16 @@ static enum ctl_exit run_copy(struct ctl *ctl, const struct ctl_args *args)
     if (ctl_selection(args, &needed.selection, &err) != RC_OK) {
         return ctl_misuse("copy", "--%s", err.text);
     }
-    if (ctl_transfer_uri(args->words[1], &transfer.to_uri, &err) != RC_OK) {
+    if (ctl_run_uri(args->words[1], &transfer.to_uri, &err) != RC_OK) {
         return err.rc == RC_INVALID ? ctl_misuse("copy", "%s", err.text) : ctl_fail_err(&err);
     }
     transfer.run = ctl_run_new(ctl, args);
-    if (ctl_run_open_store(transfer.run, args->words[0], &transfer.from, &err) != RC_OK ||
+    if (ctl_run_source(transfer.run, args->words[0], &err) != RC_OK ||
+        ctl_run_open_store(transfer.run, args->words[0], &transfer.from, &err) != RC_OK ||
         ctl_run_catalog(transfer.run, catalog, need_row, &needed, &err) != RC_OK) {
         return ctl_fail_err(&err);
     }
-    if (ctl_run_is_folder(args->words[1]) &&
-        ctl_run_open_store(transfer.run, args->words[1], &transfer.to, &err) != RC_OK) {
+    if (ctl_transfer_open_target(&transfer, &err) != RC_OK) {
         return ctl_fail_err(&err);
     }
     return copy_files(&transfer, &needed, ctl_flag(args, "dry-run"));
@@ -140,6 +116,11 @@ static const struct ctl_option options[] = {
     {"catalog", 0, "URI", "the CATALOG.csv that says which files have the events"},
     {"dry-run", 0, NULL, "only show what would be copied"},
     CTL_SELECTION_OPTIONS,
+    CTL_S3_OPTIONS,
+    {"source-region", 0, "R", "of SRC, where it is another S3 than DST's: its region"},
+    {"source-endpoint-url", 0, "URL", "its server"},
+    {"source-profile", 0, "NAME", "its profile"},
+    {"source-no-sign-request", 0, NULL, "it is read unsigned"},
     {NULL}};
 
 const struct ctl_command ctl_cmd_copy = {
@@ -149,7 +130,10 @@ const struct ctl_command ctl_cmd_copy = {
     .help = "Each file that a matching row names is copied once, under the key that it has in SRC\n"
             "(with 'data/' before it, or without). A file that is complete in DST already is left\n"
             "out, so a copy that was interrupted goes on where it was. Files that SRC lacks are\n"
-            "named at the end; the others are copied all the same.",
+            "named at the end; the others are copied all the same.\n"
+            "Between buckets S3 itself copies, in parts above 5 GB. With a --source-* option the\n"
+            "two are different S3s, and the bytes pass through here, a few parts at a time. What\n"
+            "was copied of a large file is not copied again.",
     .options = options,
     .min_words = 2,
     .max_words = 2,

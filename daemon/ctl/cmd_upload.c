@@ -6,14 +6,27 @@
 #include "daemon/ctl/ctl_transfer.h"
 #include "lib/base/mem.h"
 
-/** Split "folder/key" into the store's folder (`uri` becomes it) and the key in it. */
+/** Split "folder/key" into the store's folder (`uri` becomes it) and the key in it. A bucket's
+ * whole path is the key. */
 static char *take_key(struct uri *uri)
 {
-    char *slash = strrchr(uri->path, '/');
-    char *key = str_dup(slash + 1);
+    char *slash = strrchr(uri->path, '/'), *key;
 
+    if (uri->scheme == URI_S3) {
+        key = uri->path;
+        uri->path = str_dup("");
+        return key;
+    }
+    key = str_dup(slash + 1);
     slash[slash == uri->path] = '\0';
     return key;
+}
+
+/** One that exists, ends in '/', or is a whole bucket. */
+static bool is_folder(const struct uri *uri, const char *target)
+{
+    return str_ends(target, "/") ||
+           (uri->scheme == URI_S3 ? uri->path[0] == '\0' : ctl_run_is_folder(target));
 }
 
 /** The path that a FILE argument means: a path, or a file:// URI. */
@@ -25,8 +38,11 @@ static enum rc local_path(const char *text, char **ret_path, struct err *err)
         *ret_path = str_dup(text);
         return RC_OK;
     }
-    if (ctl_transfer_uri(text, &uri, err) != RC_OK) {
+    if (ctl_run_uri(text, &uri, err) != RC_OK) {
         return err->rc;
+    }
+    if (uri->scheme != URI_FILE) {
+        return err_set(err, RC_INVALID, "'%.200s' is no local file; see 'copy'", text);
     }
     *ret_path = TAKE(uri->path);
     return RC_OK;
@@ -63,16 +79,6 @@ static enum ctl_exit add_files(struct ctl_transfer *transfer, const struct ctl_a
     return CTL_DONE;
 }
 
-/** Open the target if it is there, so that the plan can look into it. */
-static void open_existing(struct ctl_transfer *transfer, const char *path)
-{
-    struct err unused;
-
-    if (ctl_run_is_folder(path)) {
-        ctl_run_open_store(transfer->run, path, &transfer->to, &unused);
-    }
-}
-
 static enum ctl_exit run_upload(struct ctl *ctl, const struct ctl_args *args)
 {
     scoped(ctl_transfer_done) struct ctl_transfer transfer = {
@@ -82,10 +88,10 @@ static enum ctl_exit run_upload(struct ctl *ctl, const struct ctl_args *args)
     struct err err;
     enum ctl_exit code;
 
-    if (ctl_transfer_uri(target, &transfer.to_uri, &err) != RC_OK) {
+    if (ctl_run_uri(target, &transfer.to_uri, &err) != RC_OK) {
         return err.rc == RC_INVALID ? ctl_misuse("upload", "%s", err.text) : ctl_fail_err(&err);
     }
-    if (!str_ends(target, "/") && !ctl_run_is_folder(target)) {
+    if (!is_folder(transfer.to_uri, target)) {
         if (args->word_count > 2) {
             return ctl_misuse("upload",
                               "several files go into a folder, and '%s' is none; end it with '/'",
@@ -98,7 +104,9 @@ static enum ctl_exit run_upload(struct ctl *ctl, const struct ctl_args *args)
     if (code != CTL_DONE) {
         return code;
     }
-    open_existing(&transfer, transfer.to_uri->path);
+    if (ctl_transfer_open_target(&transfer, &err) != RC_OK) {
+        return ctl_fail_err(&err);
+    }
     ctl_transfer_plan(&transfer);
     ctl_transfer_run(&transfer);
     return ctl_transfer_report(&transfer);
@@ -106,6 +114,7 @@ static enum ctl_exit run_upload(struct ctl *ctl, const struct ctl_args *args)
 
 static const struct ctl_option options[] = {
     {"skip-existing", 0, NULL, "leave out what is there already: the same size, and not older"},
+    CTL_S3_OPTIONS,
     {NULL}};
 
 const struct ctl_command ctl_cmd_upload = {
@@ -113,10 +122,12 @@ const struct ctl_command ctl_cmd_upload = {
     .arguments = "FILE... URI",
     .summary = "put local files into a store",
     .help =
-        "URI is a folder (it exists, or ends with '/'), and the files keep their names; for one\n"
-        "file it may also be the whole key. Missing folders are made. Each file appears whole\n"
-        "or not at all, in the place of one of that name; all are on disk when this returns. A\n"
-        "file that fails does not keep the others.",
+        "URI is a folder (it exists, or ends with '/') or a bucket, and the files keep their\n"
+        "names; for one file it may also be the whole key. Missing folders are made. Each file\n"
+        "appears whole or not at all, in the place of one of that name; all are on disk when this\n"
+        "returns. A file that fails does not keep the others. Large files go to S3 in parts; "
+        "those\n"
+        "that it has already, after an interruption, are not sent again.",
     .options = options,
     .min_words = 2,
     .max_words = UINT_MAX,

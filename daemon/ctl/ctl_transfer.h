@@ -1,6 +1,10 @@
 /** @file
  * Files on their way into a store: what `upload` and `copy` share. First a plan (what is there,
- * what would be moved), then the transfers one after another, then a report.
+ * what would be moved), then the transfers, several at a time, then a report.
+ *
+ * How a file moves depends on its ends: within one S3 without passing through us, from a disk to S3
+ * and between disks by the stores' own ways, from S3 to a disk or to another S3 as a stream.
+ * All but those between disks go on where an interrupted run has left them.
  *
  * One file that fails does not keep the others; each failure is told at the end.
  *
@@ -20,11 +24,17 @@ enum ctl_item_state {
 };
 
 struct ctl_item {
-    char *from; /**< A local path, or a key of the store `from`. */
-    char *to;   /**< A key. */
-    uint64_t size;
+    char *from;   /**< A local path, or a key of the store `from`. */
+    char *to;     /**< A key. */
+    char *second; /**< Where else the source may have it, and its key then; NULL: nowhere. */
     enum ctl_item_state state;
     struct err err; /**< Of a failed one. */
+
+    /* What the plan has found */
+    struct ctl_transfer *transfer;
+    uint64_t size, moved;
+    int64_t modified_ms;
+    char *etag, *version; /**< Of an object. */
 };
 
 struct ctl_transfer {
@@ -37,6 +47,12 @@ struct ctl_transfer {
     bool skip_present;
     struct ctl_item *items;
     unsigned count;
+
+    /* While a plan or the transfers are under way */
+    bool (*begin)(struct ctl_item *item);
+    unsigned next, busy, width, over;
+    struct ctl_progress *progress;
+    uint64_t total_bytes;
 };
 
 void ctl_transfer_done(struct ctl_transfer *transfer);
@@ -45,13 +61,10 @@ static inline void ctl_transfer_done_ptr(struct ctl_transfer *transfer)
     ctl_transfer_done(transfer);
 }
 
-/** A URI or path, relative to the working directory. */
-enum rc ctl_transfer_uri(const char *text, struct uri **ret_uri, struct err *err);
 struct ctl_item *ctl_transfer_add(struct ctl_transfer *transfer, const char *from, const char *to);
-/** RC_NOT_FOUND when it is not there. */
-enum rc ctl_transfer_head(struct ctl_transfer *transfer, struct store *store, const char *key,
-                          uint64_t *ret_size, int64_t *ret_modified_ms, struct err *err);
-/** Item by item: the size, whether it is there, whether it can be moved at all. */
+/** The target, if it is there, so that the plan can look into it. */
+enum rc ctl_transfer_open_target(struct ctl_transfer *transfer, struct err *err);
+/** Of each item: the size, whether it is there, whether it can be moved at all. */
 void ctl_transfer_plan(struct ctl_transfer *transfer);
 /** Moves what is planned, and makes it durable. */
 void ctl_transfer_run(struct ctl_transfer *transfer);
