@@ -21,6 +21,7 @@ struct ops {
     struct events_stream *streams;
     struct ops_history *history;
     unsigned queries; /**< Under way. */
+    unsigned films;   /**< Being made. */
     int64_t busy_us;  /**< Of the workers, as last counted. */
     unsigned refs;    /**< Calls, and one until the stop. */
     unsigned waited;  /**< Calls that use the databases or stores: they end before a stop does. */
@@ -97,7 +98,8 @@ ops_route_fn ops_page, ops_plain, ops_asset, ops_favicon, ops_metrics, ops_healt
     ops_list_routes;
 ops_route_fn ops_get_status, ops_get_jobs, ops_get_job, ops_get_explain, ops_get_tables,
     ops_get_table, ops_get_config, ops_get_events, ops_get_history, ops_get_sources, ops_get_data,
-    ops_get_chart, ops_get_object, ops_get_quarantine, ops_get_message;
+    ops_get_chart, ops_get_object, ops_get_storm, ops_get_film, ops_get_colors, ops_get_quarantine,
+    ops_get_message;
 ops_route_fn ops_post_submit, ops_post_retry_all, ops_post_retry, ops_post_cancel, ops_post_pause,
     ops_post_resume, ops_post_drain, ops_post_reload, ops_post_reconcile, ops_post_query,
     ops_post_drop;

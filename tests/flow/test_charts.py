@@ -4,8 +4,12 @@ import csv
 import hashlib
 import io
 import urllib.parse
+import zipfile
 
+import h5py
+import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import ROOT
 
@@ -185,3 +189,106 @@ def test_nothing_else_of_the_store_is(stocked):
         answer = stocked.http("GET", f"/v1/objects/{path}")
         assert answer.status in (404, 400), (path, answer.status)
         assert b"SQLite" not in answer.body and b"not ours" not in answer.body
+
+
+# -- storms --------------------------------------------------------------------------------------
+
+
+def test_a_storm_names_everything_that_was_made_of_it(stocked):
+    storm = stocked.http("GET", "/v1/storms/S20000").json
+    types = {row["img_type"]: row for row in storm["types"]}
+    assert set(types) == {"vil", "ir069", "lght"}
+    columns = types["vil"]["frames"]["columns"]
+    for name in ("vil", "ir069"):
+        frames = [dict(zip(columns, row)) for row in types[name]["frames"]["rows"]]
+        assert [[f["frame"], f["mean"], f["image"]] for f in frames] == stocked.query(
+            f"SELECT frame, mean, image FROM frames WHERE id = 'S20000' AND img_type = '{name}' ORDER BY frame"
+        )
+    for row in storm["types"]:
+        for part in ("sheet", "csv", "manifest"):
+            if part != "sheet" or row["img_type"] != "lght":
+                assert stocked.http("GET", f"/v1/objects/{row[part]}").status == 200, row
+        assert (stocked.raw / row["object"]).exists()
+    with h5py.File(next(p for p in stocked.sample.files if "LGHT" in p.name)) as f:
+        t, x, y = (f["S20000"][:, column] for column in (0, 3, 4))
+    inside = (x >= 0) & (x < 48) & (y >= 0) & (y < 48)
+    bins = np.clip(np.digitize(t[inside], np.arange(-120, 125, 5) * 60) - 1, 0, 48)
+    assert storm["flashes"] == np.bincount(bins, minlength=49).tolist()
+    grid = table(stocked.http("GET", "/v1/data/flash_grid?id=S20000").json)
+    assert sum(cell["flashes"] for cell in grid) == int(inside.sum())
+
+
+def members(answer):
+    assert answer.status == 200, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_pictures_made_now_are_those_that_extraction_writes(stocked, make_daemon):
+    for row in stocked.http("GET", "/v1/storms/S20000").json["types"]:
+        if row["img_type"] == "lght":
+            continue
+        made = members(stocked.http("GET", f"/v1/storms/S20000/film?type={row['img_type']}&file_index={row['file_index']}"))
+        image = row["frames"]["columns"].index("image")
+        published = [frame[image] for frame in row["frames"]["rows"]]
+        assert len(made) == len(published) == stocked.sample.frames
+        for key in published:
+            assert made[key.rsplit("/", 1)[1]] == (stocked.processed / key).read_bytes()
+
+
+def test_pictures_are_made_where_none_were_and_found_where_they_are_packed(daemon):
+    daemon.sample.add("vil", ["S10000"], chunks=(1, 48, 48, 13), compression="gzip")
+    daemon.sample.write_catalog()
+    daemon.configure(extract={"images": "none"}).start()
+    daemon.wait_for(lambda status: status["jobs"]["DONE"] == 2)
+    (row,) = daemon.http("GET", "/v1/storms/S10000").json["types"]
+    assert row["sheet"] is None and row["packed"] is None and row["csv"]
+    made = members(daemon.http("GET", "/v1/storms/S10000/film?type=vil"))
+    daemon.stop()
+    daemon.configure(extract={"images": "packed"}).start()
+    daemon.post(f"/v1/jobs/{daemon.get('/v1/jobs?limit=1000')['jobs'][0]['id']}/retry")
+    daemon.post("/v1/retry", {"states": ["DONE"]})
+    daemon.wait_for(lambda status: status["idle"] and daemon.http("GET", "/v1/storms/S10000").json["types"][0]["packed"])
+    (row,) = daemon.http("GET", "/v1/storms/S10000").json["types"]
+    packed = members(daemon.http("GET", f"/v1/objects/{row['packed']}"))
+    assert {name: data for name, data in packed.items() if name.startswith("f")} == made
+
+
+def test_a_film_stays_within_the_budget(daemon):
+    daemon.sample.size = 768
+    daemon.sample.add("vis", ["S10000"])
+    daemon.sample.write_catalog()
+    daemon.configure(extract={"images": "none", "memory": "64MiB"}).start()
+    daemon.wait_for(lambda status: status["jobs"]["DONE"] == 2)
+    assert len(members(daemon.http("GET", "/v1/storms/S10000/film?type=vis"))) == 13
+    daemon.stop()
+    daemon.configure(extract={"memory": "16MiB"}).start()
+    answer = daemon.http("GET", "/v1/storms/S10000/film?type=vis")
+    assert answer.status == 503 and answer.headers["Retry-After"] == "2"
+
+
+def test_there_is_no_film_of_what_is_not_there(stocked):
+    for path, status in (
+        ("S10000/film", 400),
+        ("S10000/film?type=lght", 400),
+        ("S10000/film?type=x", 400),
+        ("S10000/film?type=vis", 404),
+        ("S10000/film?type=vil&file_index=99", 404),
+        ("none/film?type=vil", 404),
+    ):
+        answer = stocked.http("GET", f"/v1/storms/{path}")
+        assert answer.status == status, (path, answer.text)
+    path = next(p for p in stocked.sample.files if "VIL" in p.name and "_0101_" in p.name)
+    stocked.post("/v1/pause")
+    path.write_bytes(path.read_bytes()[:5000])  # it is not what was crawled
+    answer = stocked.http("GET", "/v1/storms/S10000/film?type=vil")
+    assert answer.status in (400, 409, 500), answer.text
+
+
+def test_the_colours_are_those_of_the_pictures(stocked):
+    colors = stocked.http("GET", "/v1/colors").json
+    assert set(colors) == {"vis", "ir069", "ir107", "vil", "lght"}
+    image = stocked.query("SELECT image FROM frames WHERE img_type = 'vil' AND image <> '' ORDER BY a133 DESC LIMIT 1")[0][0]
+    shown = {"#%02x%02x%02x" % rgb for _, rgb in Image.open(stocked.processed / image).convert("RGB").getcolors()}
+    assert shown <= {color for _, color in colors["vil"]["stops"]} | {"#000000"}

@@ -39,6 +39,8 @@ def concrete(path, running):
         return f"/{found[1]}" if found else None
     if path == "/v1/messages/{id}":
         return "/v1/messages/1"
+    if path.startswith("/v1/storms/"):
+        return path.replace("{id}", "S1") + "?type=vil"
     if path == "/v1/data/{name}":
         return "/v1/data/types?type=vil"
     if path == "/v1/objects/{key}":
@@ -109,6 +111,9 @@ def test_every_problem_is_documented(worked):
         ("GET", "/v1/data/none", "/v1/data/{name}"),
         ("GET", "/v1/data/stat", "/v1/data/{name}"),
         ("GET", "/v1/objects/none", "/v1/objects/{key}"),
+        ("GET", "/v1/storms/none", "/v1/storms/{id}"),
+        ("GET", "/v1/storms/S1/film", "/v1/storms/{id}/film"),
+        ("GET", "/v1/storms/none/film?type=vil", "/v1/storms/{id}/film"),
         ("POST", "/v1/query", "/v1/query"),
         ("POST", "/v1/submit", "/v1/submit"),
         ("POST", "/v1/retry", "/v1/retry"),

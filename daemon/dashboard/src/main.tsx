@@ -3,11 +3,13 @@ import { href, useAddress } from "./address";
 import { start, useLive } from "./live";
 import { Data } from "./views/data";
 import { Pipeline } from "./views/pipeline";
+import { StormView } from "./views/storm";
 import "./app.css";
 
 const VIEWS: [string, string][] = [
   ["pipeline", "Pipeline"],
   ["data", "Data"],
+  ["storm", "Storm"],
 ];
 
 function Connection() {
@@ -66,7 +68,7 @@ function App() {
       </header>
       <Warnings />
       <main id="main" tabIndex={-1} class={live.lost ? "stale" : ""}>
-        {address.view === "data" ? <Data address={address} /> : <Pipeline />}
+        {address.view === "data" ? <Data address={address} /> : address.view === "storm" ? <StormView address={address} /> : <Pipeline />}
       </main>
       <footer>
         Times are UTC. <a href="/metrics">metrics</a> <a href="/v1">interfaces</a> <a href="/v1/config">configuration</a>

@@ -36,6 +36,7 @@ export function Lines(props: {
   cursor?: Date;
   onPick?: (at: Date) => void;
   zero?: boolean;
+  none?: string;
 }) {
   const [ref, width] = useWidth();
   const height = props.height ?? 160;
@@ -47,7 +48,7 @@ export function Lines(props: {
   const to = props.to ?? new Date(Math.max(...times, from.getTime() + 60000));
   const highs = [...all.map((p) => p[1]), ...bands.map((b) => b[2])];
   const lows = [...all.map((p) => p[1]), ...bands.map((b) => b[1])];
-  const empty = all.length === 0;
+  const empty = all.length === 0 || (props.series.every((s) => s.bars) && all.every((p) => p[1] === 0));
   const high = empty ? 1 : Math.max(...highs, props.zero === false ? -Infinity : 0);
   const low = empty ? 0 : props.zero === false ? Math.min(...lows) : Math.min(0, ...lows);
   const x = scaleUtc([from, to], [box.left, width - box.right]);
@@ -96,7 +97,7 @@ export function Lines(props: {
         {props.cursor && <line class="cursor" x1={x(props.cursor)} x2={x(props.cursor)} y1={box.top} y2={height - box.bottom} />}
         {empty && (
           <text class="none" x={width / 2} y={height / 2} text-anchor="middle">
-            nothing yet
+            {props.none ?? "nothing yet"}
           </text>
         )}
       </svg>
