@@ -247,12 +247,52 @@ static locale_t c_locale(void)
     return made_locale;
 }
 
+/** A value of at most four decimals, as most are, without printf(): where the digits stand for it
+ * and are no more than 15, they are those that %.15g would show. */
+static bool add_short(struct strbuf *buf, double value)
+{
+    enum { SCALE = 10000 };
+    const double scaled = fabs(value) * SCALE;
+    char text[24], *at = text + sizeof(text);
+
+    if (!(scaled < 1e15) || (value == 0 && signbit(value))) {
+        return false;
+    }
+    uint64_t digits = (uint64_t)(scaled + 0.5);
+
+    if ((double)digits / SCALE != fabs(value)) {
+        return false;
+    }
+    if (digits % SCALE != 0) {
+        unsigned decimals = 4;
+
+        for (; digits % 10 == 0; digits /= 10) {
+            decimals--;
+        }
+        for (; decimals > 0; decimals--, digits /= 10) {
+            *--at = (char)('0' + digits % 10);
+        }
+        *--at = '.';
+    } else {
+        digits /= SCALE;
+    }
+    do {
+        *--at = (char)('0' + digits % 10);
+        digits /= 10;
+    } while (digits > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    strbuf_add(buf, at, (size_t)(text + sizeof(text) - at));
+    return true;
+}
+
 void strbuf_double(struct strbuf *buf, double value)
 {
     char text[40];
     locale_t before;
 
-    if (isnan(value)) {
+    if (isnan(value) || add_short(buf, value)) {
         return;
     }
     before = uselocale(c_locale());
