@@ -241,7 +241,7 @@ static enum rc frames_work(const struct etl *etl, struct unit *unit, const uint8
             .image_prefix = frames->prefixes[i],
         };
         if (sample_of(&item->dataset->dtype, &input.sample, err) != RC_OK ||
-            event_render(&input, &unit->scratch, &unit->output, err) != RC_OK) {
+            event_render(&input, &unit->desk->scratch, &unit->output, err) != RC_OK) {
             return err_wrap(err, "event '%s'", row->id);
         }
     }

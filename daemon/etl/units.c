@@ -14,18 +14,31 @@ struct units {
     size_t item_count, next;
     struct unit *units;
     unsigned width, alive;
+    struct desk *desks;
+    unsigned desk_count;
+    struct unit *first_ready, *last_ready; /**< Fetched, and waiting for a desk. */
     bool stopping;
     struct err err; /**< The first that went wrong. */
 };
 
+#define WIDTH_MIN 3 /**< So that one fetches and one puts while a single worker works. */
+
 static void unit_next(struct unit *unit);
+
+static void desk_clear(struct desk *desk)
+{
+    event_scratch_done(&desk->scratch);
+    h5_buffer_free(&desk->rows);
+    h5_buffer_free(&desk->inflating);
+}
 
 struct units *units_new(struct etl *etl, const struct units_ops *ops, struct unit_item *items,
                         size_t count)
 {
     struct units *units = mem_new(struct units);
+    const unsigned workers = work_width(etl->services->work, WORK_CPU);
     /* One unit a worker at work, and as many again fetching or putting, hide the store's time. */
-    const size_t width = 2 * (size_t)work_width(etl->services->work, WORK_CPU) + 1;
+    const size_t width = MAX_OF(2 * (size_t)workers, WIDTH_MIN);
 
     *units = (struct units){
         .etl = etl,
@@ -34,6 +47,8 @@ struct units *units_new(struct etl *etl, const struct units_ops *ops, struct uni
         .item_count = count,
         .width = (unsigned)MIN_OF(width, MAX_OF(count, 1)),
     };
+    units->desk_count = MIN_OF(workers, units->width);
+    units->desks = mem_zeroed(units->desk_count * sizeof(*units->desks));
     units->units = mem_zeroed(units->width * sizeof(*units->units));
     for (unsigned i = 0; i < units->width; i++) {
         units->units[i].units = units;
@@ -47,20 +62,32 @@ void units_free(struct units *units)
         return;
     }
     for (unsigned i = 0; i < units->width; i++) {
-        event_scratch_done(&units->units[i].scratch);
         event_output_done(&units->units[i].output);
+        h5_buffer_free(&units->units[i].fetched);
         free(units->units[i].puts);
     }
+    for (unsigned i = 0; i < units->desk_count; i++) {
+        desk_clear(&units->desks[i]);
+    }
+    free(units->desks);
     free(units->units);
     free(units->items);
     free(units);
 }
 
+/** All that its ticket stands for, and what no unit at work uses of the desks. */
 static void unit_let_go(struct unit *unit)
 {
+    struct units *units = unit->units;
+
     h5_slab_free(TAKE(unit->slab));
-    event_scratch_done(&unit->scratch);
+    h5_buffer_free(&unit->fetched);
     event_output_done(&unit->output);
+    for (unsigned i = 0; i < units->desk_count; i++) {
+        if (!units->desks[i].taken) {
+            desk_clear(&units->desks[i]);
+        }
+    }
     budget_release(unit->units->etl->services->budget, &unit->ticket);
 }
 
@@ -133,10 +160,13 @@ static void run_work(void *arg)
     struct unit *unit = arg;
     const uint8_t *rows = NULL;
 
+    h5_slab_lend_rows(unit->slab, &unit->desk->rows, &unit->desk->inflating);
     if (h5_slab_decode(unit->slab, &rows, &unit->err) == RC_OK) {
         unit->units->ops->work(unit->units->etl, unit, rows, &unit->err);
     }
 }
+
+static void seat_ready(struct units *units);
 
 static void on_worked(void *arg, bool canceled)
 {
@@ -144,11 +174,42 @@ static void on_worked(void *arg, bool canceled)
 
     (void)canceled; /* units are never withdrawn from the lane */
     h5_slab_free(TAKE(unit->slab));
+    TAKE(unit->desk)->taken = false;
+    seat_ready(unit->units);
     if (unit->err.rc != RC_OK) {
         unit_fail(unit, &unit->err);
         return;
     }
     unit_put(unit);
+}
+
+/** The first in line, if there are a line and a desk. */
+static void seat_ready(struct units *units)
+{
+    struct unit *unit = units->first_ready;
+
+    for (unsigned i = 0; unit != NULL && i < units->desk_count; i++) {
+        if (!units->desks[i].taken) {
+            units->first_ready = TAKE(unit->next_ready);
+            unit->desk = &units->desks[i];
+            unit->desk->taken = true;
+            work_submit(units->etl->services->work, WORK_CPU, run_work, on_worked, unit);
+            return;
+        }
+    }
+}
+
+static void line_up(struct unit *unit)
+{
+    struct units *units = unit->units;
+
+    if (units->first_ready != NULL) {
+        units->last_ready->next_ready = unit;
+    } else {
+        units->first_ready = unit;
+    }
+    units->last_ready = unit;
+    seat_ready(units);
 }
 
 static void on_fetched(const struct err *err, void *arg)
@@ -165,7 +226,7 @@ static void on_fetched(const struct err *err, void *arg)
                (double)h5_slab_fetch_bytes(unit->slab));
     metric_add(services->metrics, METRIC_FETCH_NEEDED_BYTES, METRIC_LABELS(""),
                (double)h5_slab_needed_bytes(unit->slab));
-    work_submit(services->work, WORK_CPU, run_work, on_worked, unit);
+    line_up(unit);
 }
 
 static void unit_fetch(void *arg)
@@ -200,8 +261,12 @@ static enum rc unit_open(struct unit *unit, struct err *err)
         .size = etl->job->object.size,
     };
 
-    return h5_slab_open(etl->services->h5, &object, etl->layout, item->dataset, item->first,
-                        item->count, &unit->slab, err);
+    if (h5_slab_open(etl->services->h5, &object, etl->layout, item->dataset, item->first,
+                     item->count, &unit->slab, err) != RC_OK) {
+        return err->rc;
+    }
+    h5_slab_lend(unit->slab, &unit->fetched);
+    return RC_OK;
 }
 
 /** What no budget will ever grant is no matter of waiting, unlike other lacks of memory. */
@@ -245,9 +310,10 @@ static void unit_next(struct unit *unit)
         loop_defer(units->etl->services->loop, unit_fetch, unit);
         return;
     }
-    event_scratch_done(&unit->scratch);
-    event_output_done(&unit->output);
-    budget_release(budget, &unit->ticket);
+    struct h5_slab *slab = TAKE(unit->slab);
+
+    unit_let_go(unit);
+    unit->slab = slab;
     if (budget_acquire(budget, &unit->ticket, bytes, on_granted, unit, &err) != RC_OK) {
         fail_too_large(unit, &err);
     }

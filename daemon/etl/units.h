@@ -24,12 +24,22 @@ struct unit_item {
     uint64_t render_bytes; /**< What `work` will hold beside the rows, by estimate. */
 };
 
+/** A worker's own memory, lent to the unit it works on: there are as many as workers, not as units.
+ */
+struct desk {
+    struct event_scratch scratch;
+    struct h5_buffer rows, inflating;
+    bool taken;
+};
+
 struct unit {
     struct units *units;
     const struct unit_item *item;
     struct budget_ticket ticket;
     struct h5_slab *slab;
-    struct event_scratch scratch;
+    struct h5_buffer fetched; /**< Kept for the next item. */
+    struct desk *desk;        /**< While at work. */
+    struct unit *next_ready;  /**< In line for a desk. */
     struct event_output output;
     struct err err;
     struct store_put *puts; /**< Made from `output` for the put. */

@@ -25,14 +25,17 @@ struct piece {
     bool busy;
 };
 
+enum buffer { FETCHED, ROWS, SCRATCH, BUFFERS };
+
 struct h5_slab {
     struct h5_helper *helper;
     struct h5_object object;
     const struct layout_dataset *dataset;
     uint64_t first, count;
     uint64_t rows_bytes;
-    struct slab_plan *plan; /**< NULL: the helper decodes. */
-    uint8_t *fetched, *rows;
+    struct slab_plan *plan;                           /**< NULL: the helper decodes. */
+    struct h5_buffer own[BUFFERS], *buffers[BUFFERS]; /**< Its own, or what was lent instead. */
+    uint8_t *fetched, *rows;                          /**< In there; NULL: nothing of it yet. */
 
     /* While fetching */
     store_done_fn *done;
@@ -45,6 +48,52 @@ struct h5_slab {
     struct h5_call *call;
     struct err err; /**< The first failure; rc RC_OK while there is none. */
 };
+
+void h5_buffer_free(struct h5_buffer *buffer)
+{
+    free(buffer->bytes);
+    *buffer = (struct h5_buffer){0};
+}
+
+/** Room for `bytes`, of whatever was there before; NULL when there is no memory. */
+static uint8_t *take_buffer(struct h5_slab *slab, enum buffer which, uint64_t bytes)
+{
+    struct h5_buffer *buffer = slab->buffers[which];
+
+    if (buffer->bytes == NULL || buffer->cap < bytes) {
+        h5_buffer_free(buffer);
+        buffer->bytes = mem_try(1, (size_t)bytes);
+        buffer->cap = buffer->bytes != NULL ? (size_t)bytes : 0;
+    }
+    return buffer->bytes;
+}
+
+/** What was lent is kept by its lender. */
+static void drop_buffer(struct h5_slab *slab, enum buffer which)
+{
+    h5_buffer_free(&slab->own[which]);
+}
+
+static void drop_rows(struct h5_slab *slab)
+{
+    slab->fetched = slab->rows = NULL;
+    drop_buffer(slab, FETCHED);
+    drop_buffer(slab, ROWS);
+}
+
+void h5_slab_lend(struct h5_slab *slab, struct h5_buffer *fetched)
+{
+    slab->buffers[FETCHED] = fetched;
+}
+
+void h5_slab_lend_rows(struct h5_slab *slab, struct h5_buffer *rows, struct h5_buffer *scratch)
+{
+    if (slab->rows != NULL) {
+        return; /* the helper has put them where they are */
+    }
+    slab->buffers[ROWS] = rows;
+    slab->buffers[SCRATCH] = scratch;
+}
 
 static enum rc plan_indirect(struct h5_slab *slab, const struct err *why, struct err *err)
 {
@@ -72,6 +121,9 @@ enum rc h5_slab_open(struct h5_helper *helper, const struct h5_object *object,
     struct err why;
     enum rc rc;
 
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        slab->buffers[i] = &slab->own[i];
+    }
     slab->helper = helper;
     slab->object = *object;
     slab->dataset = dataset;
@@ -99,8 +151,8 @@ void h5_slab_free(struct h5_slab *slab)
     }
     assert(slab->in_flight == 0 && slab->call == NULL);
     slab_plan_free(slab->plan);
-    free(slab->fetched);
-    free(slab->rows);
+    drop_rows(slab);
+    drop_buffer(slab, SCRATCH);
     free(slab);
 }
 
@@ -143,8 +195,7 @@ static void finish(struct h5_slab *slab)
     const struct err err = slab->err; /* `done` may free the slab */
 
     if (err.rc != RC_OK) {
-        free(TAKE(slab->fetched));
-        free(TAKE(slab->rows));
+        drop_rows(slab);
     }
     done(err.rc != RC_OK ? &err : NULL, slab->arg);
 }
@@ -230,10 +281,10 @@ static void finish_deferred(void *arg)
 static bool take_memory(struct h5_slab *slab)
 {
     if (slab->plan != NULL) {
-        slab->fetched = mem_try(1, (size_t)slab->plan->fetch_bytes);
+        slab->fetched = take_buffer(slab, FETCHED, slab->plan->fetch_bytes);
         return slab->fetched != NULL;
     }
-    slab->rows = mem_try(1, (size_t)slab->rows_bytes);
+    slab->rows = take_buffer(slab, ROWS, slab->rows_bytes);
     return slab->rows != NULL;
 }
 
@@ -243,8 +294,7 @@ void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg)
     slab->done = done;
     slab->arg = arg;
     slab->err = (struct err){.rc = RC_OK};
-    free(TAKE(slab->fetched));
-    free(TAKE(slab->rows));
+    drop_rows(slab);
     slab->next_range = 0;
     slab->next_at = 0;
     slab->arrived = 0;
@@ -280,17 +330,19 @@ void h5_slab_cancel(struct h5_slab *slab)
 /** What was never written is not fetched: the buffer may be empty. */
 static enum rc decode(struct h5_slab *slab, struct err *err)
 {
-    scoped(free) uint8_t *scratch = mem_try(1, (size_t)slab->plan->scratch_bytes);
-    scoped(free) uint8_t *rows = mem_try(1, (size_t)slab->rows_bytes);
+    uint8_t *scratch = take_buffer(slab, SCRATCH, slab->plan->scratch_bytes);
+    uint8_t *rows = take_buffer(slab, ROWS, slab->rows_bytes);
     enum rc rc;
 
     if (scratch == NULL || rows == NULL) {
         return err_set(err, RC_LIMIT, "dataset '%.80s': no memory to decode", slab->dataset->name);
     }
     rc = slab_decode(slab->plan, slab->fetched, rows, scratch, err);
-    free(TAKE(slab->fetched));
+    slab->fetched = NULL;
+    drop_buffer(slab, FETCHED);
+    drop_buffer(slab, SCRATCH);
     if (rc == RC_OK) {
-        slab->rows = TAKE(rows);
+        slab->rows = rows;
     }
     return rc;
 }
@@ -299,7 +351,7 @@ enum rc h5_slab_decode(struct h5_slab *slab, const uint8_t **ret_rows, struct er
 {
     if (slab->rows == NULL && slab->fetched != NULL) {
         if (is_verbatim(slab)) {
-            slab->rows = TAKE(slab->fetched);
+            slab->rows = TAKE(slab->fetched); /* in the same buffer */
         } else if (decode(slab, err) != RC_OK) {
             return err->rc;
         }

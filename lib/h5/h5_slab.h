@@ -30,7 +30,20 @@ uint64_t h5_slab_needed_bytes(const struct h5_slab *slab);
 /** Of h5_slab_fetch_bytes(), those that have arrived. The helper does not tell until it is done. */
 uint64_t h5_slab_arrived_bytes(const struct h5_slab *slab);
 
+/** Memory that is kept from slab to slab: new pages cost more than what is written to them. */
+struct h5_buffer {
+    uint8_t *bytes;
+    size_t cap;
+};
+
+void h5_buffer_free(struct h5_buffer *buffer);
+/** What is fetched goes there, and stays the lender's to free once the slab is. Before fetching. */
+void h5_slab_lend(struct h5_slab *slab, struct h5_buffer *fetched);
+/** The same for decoding; either may be NULL. Before h5_slab_decode(). */
+void h5_slab_lend_rows(struct h5_slab *slab, struct h5_buffer *rows, struct h5_buffer *scratch);
+
 void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg);
 void h5_slab_cancel(struct h5_slab *slab);
-/** Decoded rows (native byte order, C order), owned by the slab. Frees what was fetched. */
+/** Decoded rows (native byte order, C order), owned by the slab or in what was lent. Frees what was
+ * fetched. */
 enum rc h5_slab_decode(struct h5_slab *slab, const uint8_t **ret_rows, struct err *err);
