@@ -1,17 +1,18 @@
 /** @file
- * A picture is packed and filtered into scanlines, deflated as a whole by ISA-L, and framed by
- * libpng, which also checks header, palette and texts. See docs/decisions/0002-png-encoder.md.
+ * A picture is packed and filtered into scanlines, deflated as a whole, and framed by libpng, which
+ * also checks header, palette and texts. See docs/decisions/0002-png-encoder.md.
  */
 #include "lib/data/pngfile.h"
 
 #include <inttypes.h>
-#include <isa-l/igzip_lib.h>
 #include <png.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/data/bytemap.h"
+#include "lib/data/deflate_runs.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -24,8 +25,7 @@
 enum { FILTER_NONE = 0, FILTER_UP = 2 };
 
 struct pngfile_encoder {
-    struct isal_zstream stream;
-    uint8_t level_memory[ISAL_DEF_LVL1_DEFAULT];
+    struct deflate_runs *deflate;
     uint8_t *rows; /**< Scanlines, each behind its filter byte. */
     size_t rows_cap;
     uint8_t *deflated;
@@ -36,12 +36,16 @@ struct pngfile_encoder {
 struct plan {
     const struct pngfile_picture *picture;
     unsigned depth;
-    size_t row_bytes; /**< Packed, without the filter byte. */
+    size_t row_bytes;   /**< Packed, without the filter byte. */
+    struct bytemap map; /**< Of picture->map, where there is one. */
 };
 
 struct pngfile_encoder *pngfile_encoder_new(void)
 {
-    return mem_new(struct pngfile_encoder);
+    struct pngfile_encoder *encoder = mem_new(struct pngfile_encoder);
+
+    encoder->deflate = deflate_runs_new();
+    return encoder;
 }
 
 void pngfile_encoder_free(struct pngfile_encoder *encoder)
@@ -49,6 +53,7 @@ void pngfile_encoder_free(struct pngfile_encoder *encoder)
     if (encoder != NULL) {
         free(encoder->rows);
         free(encoder->deflated);
+        deflate_runs_free(encoder->deflate);
         free(encoder);
     }
 }
@@ -143,31 +148,6 @@ static bool indices_ok(const uint8_t *pixels, size_t count, unsigned colors)
     return high[0] < colors;
 }
 
-/** Sixteen equal codes, of which weather has many, at once. Without `restrict` the table would be
- * read anew for every pixel: bytes may alias anything. */
-static void map_row(const uint8_t *restrict codes, size_t width, const uint8_t *restrict map,
-                    uint8_t *restrict to)
-{
-    size_t i = 0;
-
-    for (; i + 16 <= width; i += 16) {
-        uint64_t a, b;
-
-        memcpy(&a, codes + i, 8);
-        memcpy(&b, codes + i + 8, 8);
-        if (a == b && a == (a & 0xFF) * 0x0101010101010101u) {
-            memset(to + i, map[a & 0xFF], 16);
-            continue;
-        }
-        for (unsigned k = 0; k < 16; k++) {
-            to[i + k] = map[codes[i + k]];
-        }
-    }
-    for (; i < width; i++) {
-        to[i] = map[codes[i]];
-    }
-}
-
 /** Fewer than eight bits: rows as they are, since there the filter costs bytes. */
 static void lay_packed(struct pngfile_encoder *encoder, const struct plan *plan)
 {
@@ -181,7 +161,7 @@ static void lay_packed(struct pngfile_encoder *encoder, const struct plan *plan)
         if (picture->map == NULL) {
             pack_row(row, picture->width, to + 1, plan->depth);
         } else {
-            map_row(row, picture->width, picture->map, to + 1);
+            bytemap_apply(&plan->map, row, picture->width, to + 1);
             pack_row(to + 1, picture->width, to + 1, plan->depth);
         }
     }
@@ -195,7 +175,8 @@ static void lay_bytes(struct pngfile_encoder *encoder, const struct plan *plan)
     size_t step = plan->row_bytes + 1;
 
     for (uint32_t y = 0; picture->map != NULL && y < picture->height; y++) {
-        map_row(source_row(picture, y), picture->width, picture->map, encoder->rows + y * step + 1);
+        bytemap_apply(&plan->map, source_row(picture, y), picture->width,
+                      encoder->rows + y * step + 1);
     }
     for (uint32_t y = picture->height; y-- > 0;) {
         uint8_t *to = encoder->rows + y * step;
@@ -232,30 +213,13 @@ static enum rc make_room(uint8_t **block, size_t *cap, size_t wanted, struct err
 static enum rc deflate_rows(struct pngfile_encoder *encoder, size_t len, size_t *ret_len,
                             struct err *err)
 {
-    struct isal_zstream *stream = &encoder->stream;
-    size_t room = len + len / 1000 + 4096; /* more than stored blocks would take */
-    enum rc rc = make_room(&encoder->deflated, &encoder->deflated_cap, room, err);
-    int status;
+    enum rc rc =
+        make_room(&encoder->deflated, &encoder->deflated_cap, deflate_runs_bound(len), err);
 
-    if (rc != RC_OK) {
-        return rc;
+    if (rc == RC_OK) {
+        *ret_len = deflate_runs(encoder->deflate, encoder->rows, len, encoder->deflated);
     }
-    isal_deflate_stateless_init(stream);
-    stream->next_in = encoder->rows;
-    stream->avail_in = (uint32_t)len;
-    stream->next_out = encoder->deflated;
-    stream->avail_out = (uint32_t)room;
-    stream->end_of_stream = 1;
-    stream->gzip_flag = IGZIP_ZLIB;
-    stream->level = 1;
-    stream->level_buf = encoder->level_memory;
-    stream->level_buf_size = sizeof(encoder->level_memory);
-    status = isal_deflate_stateless(stream);
-    if (status != COMP_OK || stream->avail_in != 0) {
-        return err_set(err, RC_BUG, "picture: ISA-L answers %d", status);
-    }
-    *ret_len = stream->total_out;
-    return RC_OK;
+    return rc;
 }
 
 /* Framing */
@@ -389,13 +353,17 @@ enum rc pngfile_encode(struct pngfile_encoder *encoder, const struct pngfile_pic
     if (rc != RC_OK) {
         return rc;
     }
+    if (picture->map != NULL) {
+        bytemap_of(picture->map, &plan.map);
+    }
     plan.row_bytes = ((size_t)picture->width * plan.depth + 7) / 8;
     len = (plan.row_bytes + 1) * picture->height;
     if (len > INT32_MAX / 2) {
         return err_set(err, RC_LIMIT, "picture: %zu bytes are too many for one", len);
     }
     /* A row is mapped and packed in place, and needs all its pixels for a moment. */
-    rc = make_room(&encoder->rows, &encoder->rows_cap, len + picture->width, err);
+    rc = make_room(&encoder->rows, &encoder->rows_cap,
+                   len + MAX_OF(picture->width, (uint32_t)DEFLATE_RUNS_SLACK), err);
     if (rc != RC_OK) {
         return rc;
     }

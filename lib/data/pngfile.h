@@ -1,8 +1,8 @@
 /** @file
- * PNG files in memory: indexed, at the smallest bit depth, deflated by ISA-L, framed by libpng.
+ * PNG files in memory: indexed, at the smallest bit depth, deflated by
+ * deflate_runs(), framed by libpng.
  *
- * The same pixels, palette and texts always give the same bytes (of one release of ISA-L, on one
- * family of processors).
+ * The same pixels, palette and texts always give the same bytes.
  *
  * Thread:     any; workers. An encoder belongs to one thread at a time.
  * Ownership:  an encoder keeps its working memory from picture to picture, about three times the
