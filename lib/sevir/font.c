@@ -205,17 +205,35 @@ static void draw_pixel(const struct font_canvas *canvas, uint32_t x, uint32_t y,
     }
 }
 
+/** Pixels of the row that are ink or beside some, which others never become: most are not. */
+static unsigned near_ink(const uint8_t *glyph, unsigned row)
+{
+    const unsigned rows =
+        glyph[row] | (row > 0 ? glyph[row - 1] : 0) | (row + 1 < FONT_HEIGHT ? glyph[row + 1] : 0);
+
+    return rows | rows << 1 | rows >> 1;
+}
+
+static void draw_glyph(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned scale,
+                       uint8_t ink, const uint8_t *glyph)
+{
+    for (unsigned row = 0; row < FONT_HEIGHT; row++) {
+        unsigned left = scale == 1 ? glyph[row] : near_ink(glyph, row);
+
+        for (left &= (1u << FONT_WIDTH) - 1; left != 0; left &= left - 1) {
+            const unsigned column = FONT_WIDTH - 1 - (unsigned)__builtin_ctz(left);
+
+            draw_pixel(canvas, x + column * scale, y + row * scale, scale, ink, glyph, (int)row,
+                       (int)column);
+        }
+    }
+}
+
 void font_draw(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned scale,
                uint8_t ink, const char *text)
 {
     while (*text != '\0' && x < canvas->width) {
-        const uint8_t *glyph = next_glyph(&text);
-        for (unsigned row = 0; row < FONT_HEIGHT; row++) {
-            for (unsigned column = 0; column < FONT_WIDTH; column++) {
-                draw_pixel(canvas, x + column * scale, y + row * scale, scale, ink, glyph, (int)row,
-                           (int)column);
-            }
-        }
+        draw_glyph(canvas, x, y, scale, ink, next_glyph(&text));
         x += FONT_WIDTH * scale;
     }
 }
