@@ -84,6 +84,21 @@ static void source_name(const struct chain *chain, char *ret_name, size_t size)
     }
 }
 
+/** A token file that is not there is no object that is not there: whoever asked for one must not
+ * take the one for the other. */
+static enum rc class_of(enum rc rc)
+{
+    switch (rc) {
+    case RC_NOT_FOUND:
+    case RC_UNSUPPORTED:
+        return RC_DENIED;
+    case RC_CORRUPT:
+        return RC_INVALID;
+    default:
+        return rc;
+    }
+}
+
 void chain_fail(struct chain *chain, const struct err *err)
 {
     char name[128];
@@ -91,7 +106,7 @@ void chain_fail(struct chain *chain, const struct err *err)
 
     source_name(chain, name, sizeof(name));
     tried(chain, name, err->text);
-    err_set(&all, err->rc, "no credentials: %s", strbuf_text(&chain->tried));
+    err_set(&all, class_of(err->rc), "no credentials: %s", strbuf_text(&chain->tried));
     chain->done(NULL, &all, chain->arg);
     free_chain(chain);
 }

@@ -1,7 +1,7 @@
 /** @file
  * A call to a service, against a server that plays scripts. That the signatures are right is shown
- * by moto and botocore (tests/flow/test_aws_calls.py); here: what is sent, how an answer is judged,
- * and what is tried again.
+ * by moto and botocore (tests/flow/test_aws_calls.py), how an answer is judged by
+ * test_aws_answer.c; here: what is sent, and what is tried again.
  */
 #include "tests/unit.h"
 
@@ -359,87 +359,7 @@ static void a_bad_bucket_or_region_is_refused_before_it_is_asked(void **state)
     assert_int_equal(fake_asked(fake), 0);
 }
 
-/* ---- how an answer is judged */
-
-static const struct {
-    struct fake_answer answer;
-    bool put;
-    enum rc rc;
-    const char *code;
-} verdicts[] = {
-    {{.status = 404, .body = XML_ERROR("NoSuchKey")}, false, RC_NOT_FOUND, "NoSuchKey"},
-    {{.status = 404, .body = XML_ERROR("NoSuchVersion")}, false, RC_CHANGED, "NoSuchVersion"},
-    {{.status = 404}, false, RC_NOT_FOUND, ""},
-    {{.status = 403, .body = XML_ERROR("AccessDenied")}, false, RC_DENIED, "AccessDenied"},
-    {{.status = 401, .body = "<html><body>login<br></body>"}, false, RC_DENIED, ""},
-    {{.status = 412, .body = XML_ERROR("PreconditionFailed")}, false, RC_CHANGED, NULL},
-    {{.status = 412, .body = XML_ERROR("PreconditionFailed")}, true, RC_CONFLICT, NULL},
-    {{.status = 409, .body = XML_ERROR("BucketNotEmpty")}, true, RC_CONFLICT, "BucketNotEmpty"},
-    {{.status = 416, .body = XML_ERROR("InvalidRange")}, false, RC_INVALID, "InvalidRange"},
-    {{.status = 501, .body = XML_ERROR("NotImplemented")}, false, RC_UNSUPPORTED, NULL},
-    {{.status = 304}, false, RC_INVALID, ""},
-    {{.status = 400,
-      .body = "{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\",\"message\":\"m\"}",
-      .headers = "x-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n"},
-     true,
-     RC_NOT_FOUND,
-     "QueueDoesNotExist"},
-    {{.status = 400,
-      .headers = "x-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n"},
-     true,
-     RC_NOT_FOUND,
-     "AWS.SimpleQueueService.NonExistentQueue"},
-    {{.status = 400, .headers = "x-amzn-ErrorType: EntityNotFoundException:http://internal/\r\n"},
-     true,
-     RC_NOT_FOUND,
-     "EntityNotFoundException"},
-    {{.status = 403,
-      .body = "<ErrorResponse xmlns='x'><Error><Type>Sender</Type><Code>AuthorizationError</Code>"
-              "<Message>no</Message></Error><RequestId>Q</RequestId></ErrorResponse>"},
-     true,
-     RC_DENIED,
-     "AuthorizationError"},
-    {{.status = 403,
-      .body = "<ErrorResponse><Errors><Error><Code>SignatureDoesNotMatch</Code></Error></Errors>"
-              "</ErrorResponse>"},
-     true,
-     RC_DENIED,
-     "SignatureDoesNotMatch"},
-    {{.status = 400, .body = "{ broken"}, true, RC_INVALID, ""},
-    {{.status = 400, .body = "[1]"}, true, RC_INVALID, ""},
-    {{.status = 400, .body = "{\"__type\":5,\"message\":[]}"}, true, RC_INVALID, ""},
-};
-
-static void each_answer_has_its_code(void **state)
-{
-    (void)state;
-    for (unsigned i = 0; i < ARRAY_LEN(verdicts); i++) {
-        struct outcome outcome;
-
-        fake_script(fake, &verdicts[i].answer, 1);
-        outcome = run(verdicts[i].put ? &put_object : &get_object);
-        if (outcome.rc != verdicts[i].rc) {
-            fail_msg("case %u: %s: %s", i, rc_name(outcome.rc), outcome.text);
-        }
-        if (verdicts[i].code != NULL) {
-            assert_string_equal(outcome.code, verdicts[i].code);
-        }
-        assert_int_equal(outcome.attempts, 1);
-        assert_int_equal(outcome.status, verdicts[i].answer.status);
-    }
-}
-
-static void a_version_that_is_gone_has_changed(void **state)
-{
-    (void)state;
-    static const struct sigv4_pair query = {"versionId", "v1"};
-    struct aws_request request = head_object;
-    PLAY({.status = 404});
-
-    request.query = &query;
-    request.query_count = 1;
-    assert_int_equal(run(&request).rc, RC_CHANGED);
-}
+/* ---- how it is told */
 
 static void an_error_says_what_where_why_and_which_request(void **state)
 {
@@ -627,18 +547,6 @@ static void a_clock_that_jumps_is_followed_once(void **state)
     assert_int_equal(fake_asked(fake), 2);
 }
 
-static void dates_are_read_strictly(void **state)
-{
-    (void)state;
-    assert_int_equal(aws_parse_date("Mon, 12 Oct 2009 17:50:30 GMT"), 1255369830);
-    assert_int_equal(aws_parse_date("Thu, 01 Jan 1970 00:00:01 GMT"), 1);
-    assert_int_equal(aws_parse_date(""), 0);
-    assert_int_equal(aws_parse_date("Mon, 32 Oct 2009 17:50:30 GMT"), 0);
-    assert_int_equal(aws_parse_date("Mon, 12 anF 2009 17:50:30 GMT"), 0);
-    assert_int_equal(aws_parse_date("Mon, 12 Oct 99999 17:50:30 GMT"), 0);
-    assert_int_equal(aws_parse_date("2009-10-12T17:50:30Z"), 0);
-}
-
 static void a_bucket_s_region_is_followed_and_remembered(void **state)
 {
     (void)state;
@@ -797,8 +705,6 @@ int main(void)
         TEST(settings_that_cannot_be_read_are_an_error),
         TEST(no_credentials_is_one_clear_line),
         TEST(a_bad_bucket_or_region_is_refused_before_it_is_asked),
-        TEST(each_answer_has_its_code),
-        TEST(a_version_that_is_gone_has_changed),
         TEST(an_error_says_what_where_why_and_which_request),
         TEST(what_passes_is_tried_again),
         TEST(attempts_have_an_end),
@@ -809,7 +715,6 @@ int main(void)
         TEST(a_skewed_clock_is_put_right_and_stays_so),
         TEST(a_head_s_refusal_may_be_the_clock_s_fault),
         TEST(a_clock_that_jumps_is_followed_once),
-        TEST(dates_are_read_strictly),
         TEST(a_bucket_s_region_is_followed_and_remembered),
         TEST(a_redirect_without_a_region_asks_the_bucket),
         TEST(redirects_have_an_end),

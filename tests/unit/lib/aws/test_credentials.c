@@ -102,9 +102,8 @@ static void a_profile_that_needs_a_login_says_what_to_do(void **state)
 {
     config("[profile x]\nsso_session = s\nsso_account_id = 1\n");
     open_credentials("x");
-    refuses(RC_UNSUPPORTED,
-            "no credentials: profile 'x': sso_session needs somebody to log in; use "
-            "credential_process = aws configure export-credentials --profile x");
+    refuses(RC_DENIED, "no credentials: profile 'x': sso_session needs somebody to log in; use "
+                       "credential_process = aws configure export-credentials --profile x");
 }
 
 /* credential_process */
@@ -255,9 +254,8 @@ static void a_role_that_cannot_be_is_told_before_anybody_is_asked(void **state)
     refuses(RC_INVALID, "no credentials: profile 'a': credential_source 'Moon' is none of "
                         "Environment, EcsContainer, Ec2InstanceMetadata");
     config("[profile a]\nrole_arn = A\nsource_profile = b\nmfa_serial = m\n[profile b]\n");
-    refuses(RC_UNSUPPORTED,
-            "no credentials: profile 'a': mfa_serial asks for a code that nobody is "
-            "here to type; use credential_process, or a role without it");
+    refuses(RC_DENIED, "no credentials: profile 'a': mfa_serial asks for a code that nobody is "
+                       "here to type; use credential_process, or a role without it");
     config("[profile a]\nrole_arn = A\nsource_profile = b\nduration_seconds = 1\n[profile b]\n");
     refuses(RC_INVALID, "no credentials: profile 'a': duration_seconds '1' is not within 900 and "
                         "43200");
@@ -293,7 +291,7 @@ static void what_sts_refuses_is_told_with_its_words(void **state)
             "no credentials: profile 'a': STS refuses 'A': status 403, AccessDenied: not "
             "you\\nno");
     answer(200, "<AssumeRoleResponse/>");
-    refuses(RC_CORRUPT, "no credentials: profile 'a': STS answered without whole credentials");
+    refuses(RC_INVALID, "no credentials: profile 'a': STS answered without whole credentials");
     answer(400, "no xml");
     refuses(RC_DENIED, "no credentials: profile 'a': STS refuses 'A': status 400");
 }
@@ -350,9 +348,8 @@ static void a_token_file_assumes_a_role_unsigned(void **state)
             "token file without role_arn (or AWS_ROLE_ARN)");
     set("AWS_ROLE_ARN", "R");
     set("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token");
-    refuses(RC_NOT_FOUND,
-            "no credentials: environment: AWS_ACCESS_KEY_ID is not set; web identity: "
-            "open '/nowhere/token': No such file or directory");
+    refuses(RC_DENIED, "no credentials: environment: AWS_ACCESS_KEY_ID is not set; web identity: "
+                       "open '/nowhere/token': No such file or directory");
 }
 
 static void a_profile_may_have_a_token_file(void **state)
