@@ -473,7 +473,10 @@ static void on_credentials(const struct credentials_value *value, const struct e
         return;
     }
     if (err != NULL) {
-        err_set(&call->err, err->rc, "%s: %s", call->request.operation, err->text);
+        /* Whatever they lack, it is not the fault of what the call is about. */
+        const bool ours = err->rc == RC_DENIED || err->rc == RC_INVALID;
+
+        err_set(&call->err, ours ? RC_HOST : err->rc, "%s: %s", call->request.operation, err->text);
         call_end(call);
         return;
     }

@@ -9,7 +9,8 @@
  * The code that `err` carries, for every service:
  *
  *     RC_NOT_FOUND   404 and the services' names for it: NoSuchKey, QueueDoesNotExist...
- *     RC_DENIED      403, AccessDenied, bad or missing credentials
+ *     RC_DENIED      403, AccessDenied
+ *     RC_HOST        credentials are missing, bad or expired, or our clock is wrong
  *     RC_CHANGED     412 of an If-Match on a read; 404 of a version that was there
  *     RC_CONFLICT    412 of a conditional write, 409
  *     RC_THROTTLED   SlowDown, ThrottlingException...; retries are used up

@@ -118,7 +118,7 @@ def test_a_wrong_secret_is_refused_in_one_line(world):
     world.bucket("raw")
     done = get(world, "raw", "x", env={"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert done.code == 1 and "\n" not in done.err
-    assert done.err.startswith("DENIED: GetObject 's3://raw/x': SignatureDoesNotMatch")
+    assert done.err.startswith("HOST: GetObject 's3://raw/x': SignatureDoesNotMatch")
     assert "wrong" not in done.err
 
 

@@ -72,7 +72,7 @@ static const struct {
       .body = "<ErrorResponse><Errors><Error><Code>SignatureDoesNotMatch</Code></Error></Errors>"
               "</ErrorResponse>"},
      true,
-     RC_DENIED,
+     RC_HOST,
      "SignatureDoesNotMatch"},
     {{.status = 400, .body = "{ broken"}, true, RC_INVALID, ""},
     {{.status = 400, .body = "[1]"}, true, RC_INVALID, ""},
