@@ -106,7 +106,9 @@ static enum ctl_exit run_copy(struct ctl *ctl, const struct ctl_args *args)
         ctl_run_catalog(transfer.run, catalog, need_row, &needed, &err) != RC_OK) {
         return ctl_fail_err(&err);
     }
-    if (ctl_transfer_open_target(&transfer, &err) != RC_OK) {
+    if (ctl_transfer_open_target(&transfer, &err) != RC_OK ||
+        ctl_run_check(transfer.run, transfer.from, &err) != RC_OK ||
+        (transfer.to != NULL && ctl_run_check(transfer.run, transfer.to, &err) != RC_OK)) {
         return ctl_fail_err(&err);
     }
     return copy_files(&transfer, &needed, ctl_flag(args, "dry-run"));

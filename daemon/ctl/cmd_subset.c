@@ -300,7 +300,9 @@ static enum rc open_source(struct subsetting *subset, struct ctl_object *single,
             return rc;
         }
     }
-    return ctl_run_open_store(subset->run, subset->source, &subset->store, err);
+    return ctl_run_open_store(subset->run, subset->source, &subset->store, err) == RC_OK
+               ? ctl_run_check(subset->run, subset->store, err)
+               : err->rc;
 }
 
 static enum rc gather(struct subsetting *subset, const char *catalog, struct err *err)

@@ -4,7 +4,7 @@
 #include "daemon/ctl/ctl_run.h"
 #include "lib/base/mem.h"
 
-#define PIECE (1u << 20)
+#define PIECE (4u << 20) /**< A request each, one after another. */
 
 struct reading {
     ctl_catalog_fn *fn;

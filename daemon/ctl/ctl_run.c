@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 
 #define HELPER_DEADLINE_MS 60000
+#define HELPER_DEADLINE_FAR_MS 600000 /**< Its reads cross a network. */
 #define HELPER_MEMORY (2ull << 30)
 #define PATIENCE_MS 500 /**< Before a bar is drawn. */
 #define REDRAW_MS 100
@@ -62,8 +63,10 @@ struct work *ctl_run_work(struct ctl_run *run)
 
 struct h5_helper *ctl_run_helper(struct ctl_run *run)
 {
-    static const struct h5_options options = {
-        .parallel = 1, .deadline_ms = HELPER_DEADLINE_MS, .memory_bytes = HELPER_MEMORY};
+    const struct h5_options options = {.parallel = 1,
+                                       .deadline_ms = run->http != NULL ? HELPER_DEADLINE_FAR_MS
+                                                                        : HELPER_DEADLINE_MS,
+                                       .memory_bytes = HELPER_MEMORY};
 
     if (run->helper == NULL) {
         run->helper = h5_helper_new(run->loop, &options);
@@ -253,6 +256,22 @@ static enum rc split_path(struct uri *uri, char **ret_key, struct err *err)
     return RC_OK;
 }
 
+/** The answer to a HEAD is a number: why it is that, only one with a body can tell. */
+static void explain_head(struct ctl_run *run, struct store *store, const char *key, struct err *err)
+{
+    struct wait wait = {.run = run};
+    struct err why;
+    char byte;
+
+    if (store->uri->scheme != URI_S3 || (err->rc != RC_NOT_FOUND && err->rc != RC_DENIED)) {
+        return;
+    }
+    store_get(store, key, NULL, NULL, 0, 1, &byte, on_done, &wait);
+    if (wait_for(&wait, &why) == err->rc) {
+        *err = why;
+    }
+}
+
 enum rc ctl_run_open(struct ctl_run *run, const char *text, struct ctl_object *ret_object,
                      struct err *err)
 {
@@ -266,11 +285,34 @@ enum rc ctl_run_open(struct ctl_run *run, const char *text, struct ctl_object *r
         return err->rc;
     }
     if (ctl_run_head(run, store, key, ret_object, err) != RC_OK) {
+        explain_head(run, store, key, err);
         store_free(store);
         return err->rc;
     }
     ret_object->owns_store = true;
     return RC_OK;
+}
+
+static void on_listed(const struct store_object *objects, unsigned count, bool more,
+                      const struct err *err, void *arg)
+{
+    (void)objects;
+    (void)count;
+    (void)more;
+    end_wait(arg, err);
+}
+
+enum rc ctl_run_check(struct ctl_run *run, struct store *store, struct err *err)
+{
+    struct wait wait = {.run = run};
+    enum rc rc;
+
+    if (store->uri->scheme != URI_S3) {
+        return RC_OK;
+    }
+    store_list(store, "", "", 1, on_listed, &wait);
+    rc = wait_for(&wait, err);
+    return rc == RC_DENIED && strstr(err->text, "AccessDenied") != NULL ? RC_OK : rc;
 }
 
 /* ---- objects ------------------------------------------------------------------------------- */

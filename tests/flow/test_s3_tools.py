@@ -268,19 +268,38 @@ def test_a_download_that_was_interrupted_fetches_only_what_is_missing(fake, raw,
 def test_one_line_says_what_is_wrong(world, raw, tmp_path):
     where = fill(world, raw)
     out = tmp_path / "x.png"
-    assert "no-such" in one_line(s3(world, "inspect", "s3://no-such-bucket/x.h5", check=1))
-    assert "none.h5" in one_line(s3(world, "inspect", "s3://raw/none.h5", check=1))
+    assert "NoSuchBucket" in one_line(s3(world, "inspect", "s3://no-such-bucket/x.h5", check=1))
+    assert "NoSuchKey" in one_line(s3(world, "inspect", "s3://raw/none.h5", check=1))
     assert "is a bucket" in one_line(s3(world, "inspect", "s3://raw", check=1))
     assert "is a folder" in one_line(s3(world, "inspect", "s3://raw/data/", check=1))
-    wrong = {"AWS_SECRET_ACCESS_KEY": "wrong"}
-    one_line(s3(world, "inspect", where + raw.key["vil"], env=wrong, check=1))
-    one_line(s3(world, "upload", raw.path["vil"], "s3://no-such-bucket/", check=1))
+    wrong, vil = {"AWS_SECRET_ACCESS_KEY": "wrong"}, raw.path["vil"]
+    told = one_line(s3(world, "inspect", where + raw.key["vil"], env=wrong, check=1))
+    assert "SignatureDoesNotMatch" in told
+    assert "NoSuchBucket" in one_line(s3(world, "upload", vil, "s3://no-such-bucket/", check=1))
+    catalog = raw.root / "CATALOG.csv"
+    for ends in (["s3://no-such-bucket/", "s3://raw/"], ["s3://raw/", "s3://no-such-bucket/"]):
+        assert "NoSuchBucket" in one_line(s3(world, "copy", *ends, "--catalog", catalog, check=1))
+    told = one_line(s3(world, "copy", where, "s3://raw/x/", "--catalog", catalog, env=wrong, check=1))
+    assert "SignatureDoesNotMatch" in told
+    told = one_line(s3(world, "subset", "s3://no-such-bucket/", "--catalog", catalog, "-o", out, check=1))
+    assert "NoSuchBucket" in told
     none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     told = one_line(s3(world, "render", where + raw.key["vil"], "--index", 0, "-o", out, env=none, check=1))
     assert "no credentials" in told and "environment" in told
     one_line(s3(world, "inspect", where + raw.key["vil"], "--addressing", "sideways", check=1))
     one_line(s3(world, "inspect", where + raw.key["vil"], "--endpoint-url", "http://127.0.0.1:1", check=1))
     assert not out.exists()
+
+
+def test_a_bucket_that_may_not_be_listed_may_be_read(moto, raw, tmp_path):
+    fill(moto, raw)
+    statement = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::raw/*"}
+    reader = moto.user("reader", {"Version": "2012-10-17", "Statement": [statement]})
+    env = {"AWS_ACCESS_KEY_ID": reader[0], "AWS_SECRET_ACCESS_KEY": reader[1]}
+    s3(moto, "copy", "s3://raw/", tmp_path / "here", "--catalog", "s3://raw/CATALOG.csv", env=env)
+    assert len(tree(tmp_path / "here")) == 4
+    told = one_line(s3(moto, "upload", raw.path["vil"], "s3://raw/", env=env, check=1))
+    assert "AccessDenied" in told
 
 
 def test_options_stand_for_the_environment(world, raw, tmp_path):
