@@ -267,8 +267,14 @@ static void explain_head(struct ctl_run *run, struct store *store, const char *k
         return;
     }
     store_get(store, key, NULL, NULL, 0, 1, &byte, on_done, &wait);
-    if (wait_for(&wait, &why) == err->rc) {
+    switch (wait_for(&wait, &why)) {
+    case RC_NOT_FOUND:
+    case RC_DENIED:
+    case RC_HOST: /* it is our credentials, or our clock */
         *err = why;
+        break;
+    default:
+        break;
     }
 }
 
@@ -312,7 +318,7 @@ enum rc ctl_run_check(struct ctl_run *run, struct store *store, struct err *err)
     }
     store_list(store, "", "", 1, on_listed, &wait);
     rc = wait_for(&wait, err);
-    return rc == RC_DENIED && strstr(err->text, "AccessDenied") != NULL ? RC_OK : rc;
+    return rc == RC_DENIED ? RC_OK : rc;
 }
 
 /* ---- objects ------------------------------------------------------------------------------- */

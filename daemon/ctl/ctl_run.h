@@ -60,8 +60,8 @@ bool ctl_run_is_same(const char *uri, const char *other);
 /** The store at a URI of a folder, or of a bucket or what lies under a prefix of it. */
 enum rc ctl_run_open_store(struct ctl_run *run, const char *uri, struct store **ret_store,
                            struct err *err);
-/** Whether there is such a bucket and the credentials are known: asked once, so that it is told once.
- * One that may not be listed may still be read. Of a file store nothing is asked. */
+/** Whether there is such a bucket and the credentials are known: asked once, so that it is told
+ * once. One that may not be listed may still be read. Of a file store nothing is asked. */
 enum rc ctl_run_check(struct ctl_run *run, struct store *store, struct err *err);
 /** The object at a URI: the folder or bucket is opened as a store, a link is followed. */
 enum rc ctl_run_open(struct ctl_run *run, const char *uri, struct ctl_object *ret_object,

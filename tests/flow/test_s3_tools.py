@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import ctl, tree
+from conftest import SEVIRCTL, ctl, environment, tree
 from sample import Sample, storm
+from test_ctl import on_a_terminal
 
 IDS = ["S100", "S200", "R19010101017684", "S300"]
 MIB = 1 << 20
@@ -334,3 +335,30 @@ def test_a_fault_that_passes_is_not_noticed(fake, raw, tmp_path, fault):
     s3(fake, "render", where + raw.key["vil"], "--id", "S200", "--each", "-o", tmp_path / "there")
     ctl("render", raw.path["vil"], "--id", "S200", "--each", "-o", tmp_path / "here", check=0)
     assert tree(tmp_path / "there") == tree(tmp_path / "here") and fake.struck()
+
+
+# -- what takes long -------------------------------------------------------------------------------
+
+
+def test_a_slow_bucket_is_shown_to_be_at_work(fake, raw, tmp_path):
+    """A bar in bytes where the total is known; gone at the end; none for programs."""
+    where = fill(fake, raw)
+    slow = {"kind": "slow", "bytes": 4000, "delay_s": 0.1}  # 78400 bytes: two seconds
+    fake.faults({"operation": "GetObject", "key": "VIL", "nth": 1, "times": -1, "fault": slow})
+    env = environment(tmp_path, fake.env)
+    words = [SEVIRCTL, "render", where + raw.key["vil"], "--index", "1", "-o", tmp_path / "x.png"]
+    code, shown = on_a_terminal(list(map(str, words)), env)
+    assert code == 0 and "VIL" in shown and " kB" in shown, shown
+    assert shown.rstrip().splitlines()[-1].split("\r")[-1].startswith("\x1b[K"), shown
+    code, shown = on_a_terminal([*map(str, words), "--no-progress"], env)
+    assert code == 0 and "\x1b" not in shown
+
+
+def test_a_copy_shows_its_bytes(fake, raw, tmp_path):
+    where = fill(fake, raw)
+    slow = {"kind": "slow", "bytes": 8000, "delay_s": 0.1}
+    fake.faults({"operation": "GetObject", "key": "VIL", "nth": 1, "times": -1, "fault": slow})
+    words = [SEVIRCTL, "copy", where, tmp_path / "here", "--catalog", raw.root / "CATALOG.csv"]
+    code, shown = on_a_terminal(list(map(str, words)), environment(tmp_path, fake.env))
+    assert code == 0 and "files looked at" in shown and " kB of " in shown, shown
+    assert "copied 4 files" in shown
