@@ -329,7 +329,7 @@ static void on_uploads(const struct aws_answer *answer, const struct err *err, v
 
         take_uploads(op, root);
         if (strcmp(xml_text(root, "IsTruncated"), "true") == 0 &&
-            xml_child(root, "Upload") != NULL) {
+            xml_child(root, "Upload") != NULL && ++op->pages < S3_PAGES_MAX) {
             ask_more_uploads(op, root);
             return;
         }

@@ -9,6 +9,7 @@
 #include "lib/base/str.h"
 
 #define S3_PAIRS 12
+#define S3_PAGES_MAX 1000              /**< Of uploads: more is a server that turns in circles. */
 #define S3_LIST_BODY ((size_t)8 << 20) /**< A thousand keys of 1,024 bytes, each of them %XX. */
 
 /** A request while it is put together: aws_send() copies all but the body. */
@@ -61,7 +62,7 @@ struct s3_op {
     struct s3_part part;
     struct strbuf body; /**< What is sent. */
     struct s3_part *parts;
-    unsigned part_count, part_cap;
+    unsigned part_count, part_cap, pages;
     char *text;      /**< The newest upload so far, */
     int64_t text_ms; /**< and when it began. */
 };

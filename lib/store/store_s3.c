@@ -21,6 +21,7 @@
 #define PIECE_BYTES ((size_t)4 << 20) /**< A get of more is split into ranges of this or more, */
 #define PIECES 16                     /**< at most that many. */
 #define REMOVE_BATCH 1000
+#define EMPTY_PAGES_MAX 100 /**< In a row: S3 may send some. */
 
 struct store_s3 {
     struct store base;
@@ -59,7 +60,7 @@ static char *full_key(const struct store_s3 *store, const char *key)
 struct listing {
     struct store_s3 *store;
     char *prefix, *after, *next;
-    unsigned max, count;
+    unsigned max, count, empty;
     struct store_object *objects;
     struct arena *strings;
     store_list_fn *done;
@@ -96,6 +97,7 @@ static void on_page(const struct s3_object *objects, unsigned count, const char 
 {
     struct listing *listing = arg;
     const size_t cut = strlen(listing->store->prefix);
+    struct err circle;
 
     if (err != NULL) {
         listing_end(listing, err);
@@ -114,6 +116,13 @@ static void on_page(const struct s3_object *objects, unsigned count, const char 
             .version = "",
             .modified_ms = objects[i].modified_ms,
         };
+    }
+    listing->empty = count == 0 ? listing->empty + 1 : 0;
+    if (listing->empty > EMPTY_PAGES_MAX) {
+        err_set(&circle, RC_CORRUPT, "the listing of '%.100s' has no end and no keys",
+                bucket_of(listing->store));
+        listing_end(listing, &circle);
+        return;
     }
     free(listing->next);
     listing->next = str_dup(next);

@@ -440,6 +440,30 @@ static void known_keys_are_those_that_are_there_in_byte_order(void **state)
     assert_string_equal(known[1], "bad//key=");
 }
 
+/** A notification of a versioned bucket has a version, a listing has none. */
+static void a_version_is_one_object_whoever_shows_it(void **state)
+{
+    (void)state;
+    struct sighting versioned = told("a.h5", "e1", "01"), listed = seen("a.h5", "e1", 1000);
+
+    versioned.version = "v1";
+    assert_int_equal(sight(versioned).outcome, OUTCOME_QUEUED);
+    assert_int_equal(sight(listed).outcome, OUTCOME_KNOWN);
+    versioned.key = listed.key = "b.h5";
+    assert_int_equal(sight(listed).outcome, OUTCOME_QUEUED);
+    assert_int_equal(sight(versioned).outcome, OUTCOME_KNOWN);
+    /* The same bytes put again are another version, where both say which. */
+    versioned.key = "a.h5";
+    versioned.version = "v2";
+    versioned.sequencer = "02";
+    assert_int_equal(sight(versioned).outcome, OUTCOME_QUEUED);
+    /* Others are not, whether one of them has a version or not. */
+    listed.key = "a.h5";
+    listed.etag = "e3";
+    listed.modified_ms = 99000;
+    assert_int_equal(sight(listed).outcome, OUTCOME_QUEUED);
+}
+
 static void what_a_listing_may_pass_by(void **state)
 {
     (void)state;
@@ -462,6 +486,7 @@ int main(void)
         T(a_new_object_is_one_job_with_a_history),
         T(an_unchanged_object_is_known_and_writes_nothing),
         T(it_is_known_after_a_restart_too),
+        T(a_version_is_one_object_whoever_shows_it),
         T(a_newer_version_supersedes_a_job_at_rest),
         T(a_newer_version_leaves_what_was_done_as_history),
         T(a_job_at_work_is_marked_and_told_to_stop),

@@ -567,7 +567,7 @@ static struct fake_fault *fault_of(const struct aws_call *call)
         struct fake_fault *fault = &fake_s3.faults[i];
 
         if (fault->operation != NULL && strcmp(fault->operation, call->operation) == 0 &&
-            fault->nth == call->nth) {
+            (fault->nth == call->nth || fault->nth == 0)) {
             return fault;
         }
     }

@@ -31,7 +31,7 @@ struct fake_upload {
     struct fake_part parts[100]; /**< [0] is part 1. */
 };
 
-/** One failure to come: of the `nth` call (from 1) of the operation. */
+/** One failure to come: of the `nth` call (from 1) of the operation; 0: of each. */
 struct fake_fault {
     const char *operation;
     unsigned nth, status;

@@ -264,6 +264,10 @@ static void a_listing_that_is_no_xml_is_an_error(void **state)
     fake_s3.faults[0].body = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
     list("", "", 10);
     assert_int_equal(outcome.rc, RC_CORRUPT);
+    fake_s3.faults[0].nth = 0; /* of every one */
+    fake_s3.faults[0].body = "<ListBucketResult><IsTruncated>true</IsTruncated>"
+                             "<NextContinuationToken>t</NextContinuationToken></ListBucketResult>";
+    assert_string_equal(list("", "", 10), "the listing of 'bucket' has no end and no keys");
 }
 
 static void conditions_hold_for_writers_who_do_not_know_of_each_other(void **state)
