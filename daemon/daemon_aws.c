@@ -134,10 +134,10 @@ static void on_looked(const struct store_object *objects, unsigned count, bool m
 }
 
 /** Whether the error may be gone by itself: then the source says so again and again, and goes on.
- */
+ * Credentials that are missing or wrong are better told at once. */
 static bool may_pass(enum rc rc)
 {
-    return rc_retry_class(rc) == RETRY_BACKOFF;
+    return rc_retry_class(rc) == RETRY_BACKOFF && rc != RC_HOST;
 }
 
 static enum rc look_at(struct services *services, const char *name, struct store *store,

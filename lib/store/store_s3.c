@@ -55,6 +55,19 @@ static char *full_key(const struct store_s3 *store, const char *key)
     return str_printf("%s%s", store->prefix, key);
 }
 
+/** A write that the bucket refuses whatever its key says nothing about the key: the same write will
+ * do when the bucket, or the policy, is mended. What must be there and is not is another's doing.
+ */
+static const struct err *refused(const struct err *err, bool must_be_there, struct err *room)
+{
+    if (err == NULL || (err->rc != RC_DENIED && err->rc != RC_NOT_FOUND)) {
+        return err;
+    }
+    *room = *err;
+    room->rc = err->rc == RC_NOT_FOUND && must_be_there ? RC_CONFLICT : RC_HOST;
+    return room;
+}
+
 /* ---- list ---- */
 
 struct listing {
@@ -374,6 +387,7 @@ static void on_put(const char *etag, const char *version, const struct err *err,
     struct putting *putting = arg;
     struct put_batch *batch = putting->batch;
     struct store_s3 *store = batch->store;
+    struct err why;
 
     (void)version;
     if (err != NULL && err->rc == RC_UNSUPPORTED && putting->checksum == S3_CHECKSUM_CRC32C) {
@@ -384,6 +398,7 @@ static void on_put(const char *etag, const char *version, const struct err *err,
     if (err == NULL && putting->what->ret_etag != NULL) {
         snprintf(putting->what->ret_etag, STORE_ETAG, "%s", etag);
     }
+    err = refused(err, putting->what->if_match != NULL && putting->what->if_match[0] != '\0', &why);
     if (err != NULL && batch->err.rc == RC_OK) {
         batch->err = *err;
     }
@@ -475,8 +490,12 @@ static void on_progress(uint64_t bytes, void *arg)
 static void on_transferred(const char *etag, const char *version, const struct err *err, void *arg)
 {
     struct transfer *transfer = arg;
+    struct err why;
 
     (void)etag, (void)version;
+    if (err != NULL && err->rc == RC_DENIED && transfer->path != NULL) {
+        err = refused(err, false, &why);
+    }
     if (err != NULL && err->rc == RC_UNSUPPORTED && transfer->path != NULL &&
         transfer->checksum == S3_CHECKSUM_CRC32C) {
         transfer->store->checksum = S3_CHECKSUM_MD5;
@@ -571,12 +590,13 @@ static void removal_run(void *arg);
 static void on_removed(const struct err *err, void *arg)
 {
     struct removal *removal = arg;
+    struct err why;
 
     if (err == NULL && removal->at < removal->count) {
         removal_run(removal);
         return;
     }
-    removal->done(err, removal->arg);
+    removal->done(refused(err, false, &why), removal->arg);
     for (unsigned i = 0; i < removal->count; i++) {
         free(removal->keys[i]);
     }
