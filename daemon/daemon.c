@@ -204,6 +204,14 @@ static void stop_run(struct daemon *daemon)
         job_queue_stop(daemon->services.queue, stop_next, daemon);
         return;
 
+    case STOP_OUTBOX: /* the last moves are written; what is not sent is sent by the next */
+        if (daemon->outbox != NULL) {
+            outbox_stop(TAKE(daemon->outbox), stop_next, daemon);
+        } else {
+            stop_next(daemon);
+        }
+        return;
+
     case STOP_LANES: /* what is on a lane ends */
         wait_for_lanes(daemon);
         return;
@@ -334,6 +342,7 @@ static void start(struct daemon *daemon)
              (long)getpid(), conf->raw_uri, conf->processed_uri, conf->state_dir,
              conf->extract_workers, str_from_bytes(conf->extract_memory_bytes, memory),
              job_store_recovered(services->jobs));
+    daemon->outbox = outbox_start(services);
     job_queue_start(services->queue);
     daemon->source = source_start(services);
     daemon_set_phase(daemon, DAEMON_RUNNING);

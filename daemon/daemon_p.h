@@ -6,6 +6,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/ops/ops.h"
+#include "daemon/publish/outbox.h"
 #include "daemon/source/source.h"
 #include "lib/run/signals.h"
 
@@ -20,6 +21,7 @@ struct daemon {
     unsigned conf_count;
 
     struct source *source;
+    struct outbox *outbox; /**< NULL: nobody is notified. */
     struct ops *ops;
     struct signals *signals;
     struct daemon_notify *notify;
@@ -28,7 +30,7 @@ struct daemon {
 
     enum daemon_phase phase;
     /** Each waits for the one before. */
-    enum { STOP_SOURCE, STOP_SERVERS, STOP_QUEUE, STOP_LANES, STOP_DONE } stop_step;
+    enum { STOP_SOURCE, STOP_SERVERS, STOP_QUEUE, STOP_OUTBOX, STOP_LANES, STOP_DONE } stop_step;
     int64_t started_ms, reloaded_ms;
     char *error; /**< Of the last reload or start of a service that failed. */
     int64_t error_ms;

@@ -33,6 +33,8 @@
     GAUGE(SQS_HELD, "sqs_held_messages", "Messages received and not deleted yet.")                   \
     COUNTER(SQS_MESSAGES, "sqs_messages_total", "Messages received, by the form they came in and what they are.", "form", "kind") \
     HISTOGRAM(SQS_LAG, "sqs_lag_seconds", "From the sending of a message to its first receive.", SECONDS) \
+    GAUGE(OUTBOX, "outbox_messages", "Notifications that were not sent yet.")                        \
+    COUNTER(NOTIFICATIONS, "notifications_total", "Notifications handed to SNS, by outcome.", "outcome") \
     COUNTER(RECONCILE_MISSING, "reconcile_missing_total", "Objects that only a reconciliation found.") \
     HISTOGRAM(LOOP_LAG, "loop_lag_seconds", "Time that one iteration held the event loop.", LAG) \
     COUNTER(QUARANTINED, "quarantined_total", "Jobs quarantined, by error class.", "class")

@@ -40,6 +40,7 @@ struct job {
                       * crawl   before it reports; recorded with the move. */
     char table[128]; /**< Of the data catalog; "" before the crawl. As `kind`. */
     char rows_digest[65]; /**< job_digest.h; "" before an extraction. */
+    uint64_t outputs;     /**< That its manifest lists; set when it is published. */
     struct arena *arena;
     struct job_store *store;
     uint64_t generation; /**< Of the catalog when its extraction began (queue); 0: not known. */

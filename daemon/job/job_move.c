@@ -206,8 +206,9 @@ static struct job_news news_of(const struct job_moved *moved)
 static enum rc move_record(struct db *db, void *arg, struct err *err)
 {
     struct move *move = arg;
-    const struct job_news news = news_of(&move->moved);
+    struct job_news news = news_of(&move->moved);
 
+    news.outputs = move->job->outputs;
     if (job_record(db, &move->moved, &move->row, err) != RC_OK ||
         job_watch_record(db, move->job->store, &news, err) != RC_OK) {
         return err->rc;

@@ -25,6 +25,7 @@ struct job_news {
     const char *key;    /**< Of its object. */
     const char *reason; /**< "" when none was given. */
     enum rc rc;         /**< Class of a failure, else RC_OK. */
+    uint64_t outputs;   /**< Of a job that was published: how many. */
 };
 typedef void job_watch_fn(const struct job_news *news, void *arg);
 

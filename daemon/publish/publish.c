@@ -201,6 +201,7 @@ static void finish(struct publish *publish)
         note.reason = "published by another daemon";
     } else {
         const size_t count = publish->manifest->output_count;
+        publish->job->outputs = count;
         snprintf(reason, sizeof(reason), "%zu output%s", count, count == 1 ? "" : "s");
         note.reason = reason;
     }
