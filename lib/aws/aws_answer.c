@@ -82,6 +82,7 @@ static const struct known {
     {"RequestTimeout", RC_NETWORK, RETRY_TRANSIENT, 0},
     {"RequestTimeoutException", RC_NETWORK, RETRY_TRANSIENT, 0},
     {"ServiceUnavailable", RC_NETWORK, RETRY_TRANSIENT, 0},
+    {"TemporaryRedirect", RC_NETWORK, RETRY_TRANSIENT, 0}, /* a bucket's name is still young */
     {"XAmzContentSHA256Mismatch", RC_NETWORK, RETRY_TRANSIENT, 0},
 
     {"ConditionalRequestConflict", RC_CONFLICT, RETRY_TRANSIENT, 0},

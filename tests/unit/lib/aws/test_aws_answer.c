@@ -79,6 +79,10 @@ static const struct {
     {{.status = 400, .body = "{\"__type\":5,\"message\":[]}"}, true, RC_INVALID, ""},
     {{.status = 429}, false, RC_THROTTLED, ""},
     {{.status = 503, .body = XML_ERROR("SlowDown")}, true, RC_THROTTLED, "SlowDown"},
+    {{.status = 307, .body = XML_ERROR("TemporaryRedirect")},
+     true,
+     RC_NETWORK,
+     "TemporaryRedirect"},
     {{.status = 503, .body = "<html>busy"}, true, RC_NETWORK, ""},
     {{.status = 500, .body = XML_ERROR("InternalError")}, true, RC_NETWORK, "InternalError"},
 };
