@@ -15,7 +15,7 @@ place     part_min                                     smallest part of a multip
 hold, release   duplicate, shuffle, seed               of notifications: events.py
 shuffle   queue, seed                                  any visible message may come first
 stats     (nothing)                                    what it was asked, and how it stands
-wait      timeout_s, and one of: queue (empty), dead; operation, count; published, count
+wait      timeout_s, and one of: queue, empty; operation, count; struck; published, count
 """
 
 import asyncio
@@ -116,6 +116,8 @@ class Admin:
         if "queue" in told:
             queue = self.server.sqs.queues[told["queue"]]
             return not queue.messages if told.get("empty", True) else bool(queue.messages)
+        if "struck" in told:
+            return all(rule.fired for rule in self.server.script.rules)
         if "published" in told:
             return len(self.server.events.topics[told["published"]].published) >= told["count"]
         return self.server.operations.get(told["operation"], 0) >= told["count"]

@@ -275,6 +275,10 @@ class Fake(World):
         """From now on; see tests/fake/faults.py."""
         self.ask("faults", list(rules))
 
+    def happened(self, timeout_s=20):
+        """Whether every rule has struck, or does so soon."""
+        return self.ask("wait", {"timeout_s": timeout_s, "struck": True}, timeout_s + 60)
+
     def struck(self):
         """How often each fault did: {"s3.GetObject.reset-body": 2}"""
         return self.ask("stats")["struck"]
