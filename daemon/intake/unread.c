@@ -64,7 +64,7 @@ static enum rc check_room(struct db *db, struct err *err)
 
 enum rc unread_keep(struct db *db, const struct unread_message *unread, struct err *err)
 {
-    int64_t id;
+    int64_t id = 0; /* gcc with ThreadSanitizer cannot see that find() sets it */
     struct db_stmt *q;
 
     if (find(db, unread, &id, err) != RC_OK) {
