@@ -98,7 +98,8 @@ static enum rc find_file(struct subsetting *subset, const char *file_name,
         return RC_OK;
     }
     rc = ctl_run_head(subset->run, subset->store, with_data, ret_object, err);
-    for (const char *name = file_name; rc == RC_NOT_FOUND && name != NULL;) {
+    /* In a bucket, who may not list is denied what is not there. */
+    for (const char *name = file_name; (rc == RC_NOT_FOUND || rc == RC_DENIED) && name != NULL;) {
         rc = ctl_run_head(subset->run, subset->store, name, ret_object, err);
         name = strchr(name, '/');
         name += name != NULL;

@@ -45,11 +45,10 @@ static void on_target(const struct store_object *object, const struct err *err, 
     struct ctl_item *item = arg;
     const struct store *to = item->transfer->to;
 
+    /* One that may not look may still write; whatever else is wrong the transfer will say. */
     if (err == NULL && object->size == item->size &&
         object->modified_ms >= as_kept(to, item->modified_ms)) {
         item->state = CTL_ITEM_PRESENT;
-    } else if (err != NULL && err->rc != RC_NOT_FOUND && to->uri->scheme == URI_S3) {
-        ctl_transfer_fail(item, err); /* no such bucket, denied: it would fail for each */
     }
     over(item);
 }
@@ -96,7 +95,8 @@ static void on_source(const struct store_object *object, const struct err *err, 
 {
     struct ctl_item *item = arg;
 
-    if (err != NULL && err->rc == RC_NOT_FOUND && item->second != NULL) {
+    /* Who may not list is denied what is not there. */
+    if (err != NULL && (err->rc == RC_NOT_FOUND || err->rc == RC_DENIED) && item->second != NULL) {
         try_second(item);
         return;
     }

@@ -303,6 +303,24 @@ def test_a_bucket_that_may_not_be_listed_may_be_read(moto, raw, tmp_path):
     assert "AccessDenied" in told
 
 
+def test_who_may_not_list_is_denied_what_is_not_there_and_goes_on(fake, raw, tmp_path):
+    """As AWS has it: HEAD of a key that is not there answers 403 then."""
+    fake.bucket("raw"), fake.bucket("mine")
+    for img_type in ("vil", "lght"):
+        fake.put("raw", raw.key[img_type].removeprefix("data/"), raw.path[img_type].read_bytes())
+    fake.put("raw", "CATALOG.csv", (raw.root / "CATALOG.csv").read_bytes())
+    denied = {"kind": "error", "code": "AccessDenied"}
+    fake.faults(
+        {"operation": "HeadObject", "key": "^data/", "times": -1, "fault": denied},
+        {"operation": "HeadObject", "bucket": "mine", "times": -1, "fault": denied},
+        {"operation": "ListObjectsV2", "times": -1, "fault": denied},
+    )
+    select = ["--catalog", "s3://raw/CATALOG.csv", "--type", "vil", "--type", "lght"]
+    assert states(copy(fake, "s3://raw/", "s3://mine/", *select)) == {"VIL": "copied", "LGHT": "copied"}
+    s3(fake, "subset", "s3://raw/", *select, "-o", tmp_path / "sub")
+    assert len(list((tmp_path / "sub").rglob("*.h5"))) == 2
+
+
 def test_options_stand_for_the_environment(world, raw, tmp_path):
     where = fill(world, raw)
     profiles = tmp_path / "credentials"
