@@ -36,6 +36,7 @@ export interface Status {
   memory: { limit: number; granted: number; waiting: number };
   totals: Record<string, number>;
   error: { text: string; time: string } | null;
+  queues: { url: string; received: number; unread: number; lost: number; last_receive: string | null; error: string | null }[];
   last_errors: Failure[];
 }
 export interface Counts {
@@ -78,6 +79,7 @@ export interface Live {
   sources: Sources | null;
   history: History | null;
   quarantined: Record<string, any>[];
+  messages: Record<string, any>[];
   moves: Happening[];
   /** Since when it does not answer; null while it does. */
   lost: Date | null;
@@ -96,6 +98,7 @@ let live: Live = {
   sources: null,
   history: null,
   quarantined: [],
+  messages: [],
   moves: [],
   lost: null,
   mode: "looks",
@@ -141,7 +144,9 @@ async function look(everything: boolean) {
     }
     const slow = everything || live.lost !== null || Date.now() - slowAt > SLOW_LOOK_MS;
     if (slow || status.jobs.QUARANTINED !== was?.jobs.QUARANTINED) {
-      part.quarantined = (await get<any>("/v1/jobs?state=QUARANTINED&limit=20")).jobs;
+      const bad = await get<any>("/v1/quarantine?limit=20");
+      part.quarantined = bad.jobs;
+      part.messages = bad.messages;
     }
     if (slow) {
       slowAt = Date.now();

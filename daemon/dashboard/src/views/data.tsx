@@ -14,8 +14,9 @@ type Charts = Record<string, Chart>;
 
 const AREA_KM2 = 384 * 384;
 
-function useCharts(query: string): { charts: Charts | null; trouble: string; busy: boolean; again: () => void } {
+function useCharts(query: string): { charts: Charts | null; shown: string; trouble: string; busy: boolean; again: () => void } {
   const [charts, setCharts] = useState<Charts | null>(null);
+  const [shown, setShown] = useState("-");
   const [trouble, setTrouble] = useState("");
   const [busy, setBusy] = useState(true);
   const [turn, setTurn] = useState(0);
@@ -29,6 +30,7 @@ function useCharts(query: string): { charts: Charts | null; trouble: string; bus
       (answer) => {
         if (mine !== latest.current) return;
         setCharts(answer.charts);
+        setShown(query);
         setTrouble("");
         setBusy(false);
       },
@@ -40,13 +42,13 @@ function useCharts(query: string): { charts: Charts | null; trouble: string; bus
     );
     return () => stop.abort();
   }, [query, turn, published]);
-  return { charts, trouble, busy, again: () => setTurn(turn + 1) };
+  return { charts, shown, trouble, busy, again: () => setTurn(turn + 1) };
 }
 
 export function Data({ address }: { address: Address }) {
   const filter = read(address.args);
   const query = write(filter).toString();
-  const { charts, trouble, busy, again } = useCharts(query);
+  const { charts, shown, trouble, busy, again } = useCharts(query);
   const set = (part: Partial<Filter>) => apply(address, part);
   const rows = (name: string): Row[] => (charts ? objects(charts[name].data) : []);
   const tools = (name: string) => <ChartTools name={name} query={query} chart={charts?.[name]} />;
@@ -54,7 +56,7 @@ export function Data({ address }: { address: Address }) {
   const tiles = rows("tiles")[0];
   const empty = charts !== null && tiles?.events === 0;
   return (
-    <div class={`data ${busy ? "busy" : ""}`} aria-busy={busy}>
+    <div class={`data ${busy ? "busy" : ""}`} aria-busy={busy} data-shown={shown}>
       <Filters filter={filter} set={set} names={rows("event_types").map((row) => String(row.event_type))} />
       {trouble && <Trouble text={trouble} again={again} />}
       <Tiles tiles={tiles} tools={tools("tiles")} />
@@ -168,10 +170,10 @@ function Tiles({ tiles, tools }: { tiles: Row | undefined; tools: any }) {
         {list.map(([key, name, value, note]) => (
           <div key={key} class="tile">
             <dt>{name}</dt>
-            <dd data-tile={key} data-value={tiles?.[key] ?? ""}>
+            <dd class="value" data-tile={key} data-value={tiles?.[key] ?? ""}>
               {value}
             </dd>
-            <p class="note">{note}</p>
+            <dd class="note">{note}</dd>
           </div>
         ))}
       </dl>

@@ -285,7 +285,7 @@ function Quarantine({ live, onJob }: { live: Live; onJob: (job: number) => void 
   const total = live.status?.jobs.QUARANTINED ?? 0;
   return (
     <Panel title="Quarantine" note={total > 0 ? `${count(total)} failed in a way that time will not mend` : undefined}>
-      {live.quarantined.length === 0 ? (
+      {live.quarantined.length + live.messages.length === 0 ? (
         <Empty>Nothing is in quarantine.</Empty>
       ) : (
         <ul class="quarantine scroll" tabIndex={0} aria-label="Quarantined jobs">
@@ -296,7 +296,18 @@ function Quarantine({ live, onJob }: { live: Live; onJob: (job: number) => void 
               </div>
               <div class="reason">{job.reason}</div>
               <div class="note">
-                <Time at={job.entered} />, {String(job.class).toLowerCase()}
+                <Time at={job.since} />, {String(job.class).toLowerCase()}
+              </div>
+            </li>
+          ))}
+          {live.messages.map((message) => (
+            <li key={`m${message.id}`}>
+              <div>
+                Message <Key>{message.message}</Key> of <Key>{message.queue}</Key>
+              </div>
+              <div class="reason">{message.reason}</div>
+              <div class="note">
+                <Time at={message.last} />, received {count(message.receives)} times
               </div>
             </li>
           ))}
@@ -335,6 +346,18 @@ function Sources({ live }: { live: Live }) {
               <td>
                 {lookOf(source)}
                 {source.error && <span class="reason">{source.error}</span>}
+              </td>
+            </tr>
+          ))}
+          {(live.status?.queues ?? []).map((queue) => (
+            <tr key={queue.url}>
+              <td title={queue.url}>queue {queue.url.split("/").pop()}</td>
+              <td>
+                <Time at={queue.last_receive} />
+              </td>
+              <td>
+                {count(queue.received)} messages, {count(queue.unread)} unreadable, {count(queue.lost)} leases lost
+                {queue.error && <span class="reason">{queue.error}</span>}
               </td>
             </tr>
           ))}
