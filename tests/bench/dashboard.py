@@ -1,0 +1,211 @@
+"""The dashboard over a full catalog: 76,004 rows of SEVIR's catalog and five million frames.
+
+Called by dashboard.sh. Writes catalog.db as the daemon would have it, then measures, in Chromium and over
+HTTP: the first paint of each view, filters, and how long the daemon's loop was held while ten pages were
+open.
+"""
+
+import http.client
+import json
+import random
+import re
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+import urllib.parse
+from pathlib import Path
+
+EVENT_ROWS = 76_004
+FRAMES = 5_000_000
+PAGES = 10
+TYPES = {"vis": 0.22, "ir069": 0.18, "ir107": 0.18, "vil": 0.27, "lght": 0.15}
+EVENT_TYPES = ["Thunderstorm Wind", "Hail", "Flash Flood", "Flood", "Tornado", "Heavy Rain", "Funnel Cloud", "Lightning"]
+
+
+def events():
+    """(id, time, event type, box) of some 20,000 events."""
+    random.seed(1)
+    for number in range(20_400):
+        day = random.randrange(3 * 365)
+        stamp = time.strftime("%Y-%m-%d %H:%M:00", time.gmtime(1_483_228_800 + 86_400 * day + 60 * random.randrange(1440)))
+        storm = number % 5 == 0
+        lat, lon = random.uniform(25, 46), random.uniform(-122, -72)
+        name = f"S{700_000 + number}" if storm else f"R{stamp[2:4]}{stamp[5:7]}{stamp[8:10]}{number:08d}"
+        yield name, stamp, random.choice(EVENT_TYPES) if storm else None, (lat, lon, lat + 3.5, lon + 4.2)
+
+
+def fill(path):
+    """The rows of a catalog, then frames of those events until there are enough."""
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("INSERT INTO sources (bucket, key) VALUES ('b', 'CATALOG.csv'), ('b', 'data/all.h5')")
+    db.execute("INSERT INTO event_loads (source, settled) VALUES (1, 1)")
+    known = list(events())
+    rows, ordinal = [], 0
+    offsets = ":".join(str(m) for m in range(-120, 125, 5))
+    while len(rows) < EVENT_ROWS:
+        for name, stamp, kind, box in known:
+            for img_type, share in TYPES.items():
+                if len(rows) < EVENT_ROWS and random.random() < 5 * share:
+                    rows.append(
+                        (1, ordinal, "a.h5", name, f"{img_type}/a.h5", ordinal, img_type, stamp, offsets, kind, *box)
+                        + (0.0, 255.0, random.random() / 50, int(stamp[:4]), int(stamp[5:7]), int(name[0] == "S"))
+                    )
+                    ordinal += 1
+    db.executemany(
+        "INSERT INTO event_rows (load, ordinal, file_base, id, file_name, file_index, img_type, time_utc,"
+        " minute_offsets, event_type, llcrnrlat, llcrnrlon, urcrnrlat, urcrnrlon, data_min, data_max, pct_missing,"
+        f" year, month, storm) VALUES ({','.join('?' * 20)})",
+        rows,
+    )
+    rasters = [row for row in rows if row[6] != "lght"]
+    made = 0
+
+    def frames():
+        nonlocal made
+        while made < FRAMES:
+            for row in rasters:
+                vil = row[6] == "vil"
+                for frame in range(49):
+                    if made == FRAMES:
+                        return
+                    made += 1
+                    area = random.random() / 3 if vil else None
+                    yield (
+                        2, row[3], row[6], frame, row[7], 5 * frame - 120, row[4], row[5], 384, 384, 1.0, 0.0, 255.0, 60.0, 9.0,
+                        1.0, 5.0, 20.0, 50.0, 80.0, 120.0, 200.0, area, area, area, area, area, area,
+                        f"images/img_type={row[6]}/id={row[3]}/f{frame:02d}.png",
+                    )  # fmt: skip
+
+    db.executemany(f"INSERT INTO frame_rows VALUES ({','.join('?' * 29)})", frames())
+    db.commit()
+    db.close()
+
+
+def facts(path, header):
+    """The sums, by the daemon's own statements: those of the migration."""
+    text = Path(header).read_text()
+    source = '#include "' + str(Path(header).resolve()) + '"\n'
+    source += 'const char *a = FACTS_OF_FRAMES("") ";" FACTS_OF_PEAKS("") ";" FACTS_OF_EVENTS("") ";";\n'
+    out = subprocess.run(["cc", "-E", "-P", "-x", "c", "-"], input=source, capture_output=True, text=True, check=True).stdout
+    assert "FACTS_OF_EVENTS" in text
+    sql = "".join(json.loads(f'"{part}"') for part in re.findall(r'"((?:[^"\\]|\\.)*)"', out.split("const char *a")[1]))
+    db = sqlite3.connect(path)
+    began = time.monotonic()
+    db.execute("DELETE FROM event_facts")
+    db.execute("DELETE FROM frame_facts")
+    db.executescript(sql)
+    db.commit()
+    counts = db.execute("SELECT (SELECT count(*) FROM event_rows), (SELECT count(*) FROM frame_rows), (SELECT count(*) FROM event_facts)").fetchone()
+    db.close()
+    print(f"rows {counts[0]:,}   frames {counts[1]:,}   events {counts[2]:,}   sums made in {time.monotonic() - began:.1f} s")
+
+
+# -- measuring -----------------------------------------------------------------------------------
+
+
+def ask(address, path):
+    connection = http.client.HTTPConnection(*address, timeout=60)
+    began = time.monotonic()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    took = 1000 * (time.monotonic() - began)
+    assert answer.status == 200, body[:300]
+    connection.close()
+    return took, body
+
+
+FILTERS = {
+    "nothing": "",
+    "type=vil": "type=vil",
+    "type=vis,lght": "type=vis,lght",
+    "a month": "from=2018-06-01&to=2018-06-30",
+    "Tornado": "event_type=Tornado",
+    "a box": "bbox=30,-105,40,-90",
+    "id S70": "q=S70",
+    "all of it": "type=vil&from=2018-01-01&event_type=Hail&bbox=30,-105,40,-90",
+}
+
+
+def measure_filters(address):
+    worst = 0
+    for name, query in FILTERS.items():
+        times = [ask(address, f"/v1/data?{query}")[0] for _ in range(7)]
+        worst = max(worst, max(times[1:]))
+        print(f"filter {name:16} median {statistics.median(times):6.1f} ms   most {max(times):6.1f} ms")
+    return worst
+
+
+def lag(address):
+    """{upper bound: count} of the loop's turns."""
+    text = ask(address, "/metrics")[1].decode()
+    return {float(b): float(n) for b, n in re.findall(r'sevird_loop_lag_seconds_bucket{le="([^"]+)"} (\S+)', text.replace("+Inf", "inf"))}
+
+
+def measure_pages(address):
+    from playwright.sync_api import sync_playwright
+
+    flags = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    origin = "http://%s:%d" % address
+    paint = """() => new Promise(done => new PerformanceObserver(list => {
+        const entry = list.getEntriesByName('first-contentful-paint')[0];
+        if (entry) done(entry.startTime);
+    }).observe({type: 'paint', buffered: true}))"""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=flags.split(), headless=True)
+        worst_paint = 0
+        for view in ("", "#/data", "#/storm"):
+            times = []
+            for _ in range(3):
+                context = browser.new_context()
+                page = context.new_page()
+                page.goto(f"{origin}/{view}")
+                times.append(page.evaluate(paint))
+                if view == "#/data":
+                    page.wait_for_selector(".data[data-shown='']")
+                context.close()
+            worst_paint = max(worst_paint, max(times))
+            print(f"first paint {view or '#/pipeline':12} {', '.join(f'{t:.0f}' for t in times)} ms")
+        before = lag(address)
+        pages = []
+        for number in range(PAGES):
+            context = browser.new_context()  # as ten browsers: each with its own stream
+            page = context.new_page()
+            page.goto(f"{origin}/{('', '#/data')[number % 2]}")
+            pages.append(page)
+        for page in pages[1::2]:
+            page.wait_for_selector(".data[data-shown='']")
+        for query in FILTERS.values():
+            for page in pages[1::2]:
+                page.evaluate(f"location.hash = '#/data?{query}'")
+            for page in pages[1::2]:
+                page.wait_for_selector(".data[aria-busy=false]")
+        after = lag(address)
+        browser.close()
+    bounds = sorted(after)
+    turns = after[bounds[-1]] - before[bounds[-1]]
+    over = turns - (after[0.02] - before[0.02])
+    print(f"ten pages: {turns:,.0f} turns of the loop, {over:.0f} of them held it more than 20 ms")
+    return worst_paint, over
+
+
+def main(command, *args):
+    if command == "fill":
+        fill(args[0])
+        facts(args[0], args[1])
+        return 0
+    url = urllib.parse.urlsplit(args[0])
+    address = (url.hostname, url.port)
+    worst_filter = measure_filters(address)
+    worst_paint, over = measure_pages(address)
+    good = worst_filter < 300 and worst_paint < 1000 and over == 0
+    print(f"worst filter {worst_filter:.0f} ms (300), worst first paint {worst_paint:.0f} ms (1000), turns over 20 ms {over:.0f} (0): {'good' if good else 'MISSED'}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
