@@ -10,13 +10,16 @@ libuv1-dev libssl-dev libjansson-dev libsqlite3-dev libpng-dev libdeflate-dev li
 libcurl4-openssl-dev libmicrohttpd-dev libcsv-dev zlib1g-dev libhdf5-dev libseccomp-dev
 libsystemd-dev uthash-dev libexpat1-dev
 ca-certificates curl"
-test="clang clang-format git libclang-rt-14-dev libcmocka-dev llvm prometheus python3 python3-venv
+test="chromium clang clang-format git libclang-rt-14-dev libcmocka-dev llvm prometheus python3 python3-venv
 shellcheck systemd"
 
 die() {
     echo "setup: $*" >&2
     exit 1
 }
+
+# The dashboard is built with npm, which may have come from elsewhere; without it the daemon serves a plain page.
+command -v npm >/dev/null 2>&1 || test="$test nodejs npm"
 
 [ $# -gt 0 ] || set -- test
 wanted=""

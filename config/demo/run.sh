@@ -249,5 +249,6 @@ It remembers everything. To look around, start it again, and in another terminal
   $(typed "$(short "$build/daemon/sevird")") --config $(typed "$(short "$keep/sevird.json")")
   export SEVIRD_SOCKET=$(typed "$socket")
   $(typed "$(short "$build/daemon/ctl/sevirctl")") top      (or explain 1, tables, help)
+and in a browser the dashboard, at the address that sevirctl status shows.
 END
 exit "$code"

@@ -232,7 +232,6 @@ enum rc conf_check(const struct conf *conf, struct err *err)
 {
     if (check_later(conf, err) != RC_OK || check_paths(conf, err) != RC_OK ||
         check_endpoint("aws.endpoint_url", conf->aws_endpoint_url, err) != RC_OK ||
-        check_endpoint("aws.proxy", conf->aws_proxy, err) != RC_OK ||
         check_endpoint("raw.aws.endpoint_url", conf->raw_aws_endpoint_url, err) != RC_OK ||
         check_endpoint("processed.aws.endpoint_url", conf->processed_aws_endpoint_url, err) !=
             RC_OK ||

@@ -22,9 +22,9 @@ static const char head[] =
     "says\n"
     "(restart) needs a restart, and a reload that would change it is refused.\n"
     ".PP\n"
-    "Stores are directories or S3 buckets. This release has the local engines; \\fBglue\\fR is "
-    "known and\n"
-    "refused.\n"
+    "This release has the file store and the local engines. Keys of S3, SQS, SNS and Glue are "
+    "known, and\n"
+    "refused where they would be needed.\n"
     ".SH OPTIONS\n";
 
 static const char tail[] = ".SH FILES\n"

@@ -230,26 +230,28 @@ void conf_write_reference(struct strbuf *out)
     static const char *const head =
         "\n| key | type | default | changes by | what it does |\n| --- | --- | --- | --- | --- |\n";
 
-    strbuf_puts(
-        out, "# Configuration\n\n"
-             "<!-- Made from daemon/conf/options.def by sevird-confgen; change it there. -->\n\n"
-             "`/etc/sevird/sevird.json` is one JSON object; `config/sevird.schema.json` "
-             "describes it for\n"
-             "editors (name it in a key `$schema`). Every key has a default, so `{}` is a "
-             "configuration. A key\n"
-             "that is not in this list is an error that names the nearest one that is.\n\n"
-             "- `sevird --config FILE --check` says what is wrong with a file, and exits 1 if "
-             "something is.\n"
-             "- `sevird --config FILE --print-config` shows what holds, defaults included.\n"
-             "- `systemctl reload sevird`, or `sevirctl reload`, reads the file again. A wrong "
-             "file, or one that\n"
-             "  changes something only a restart can change, is refused and the old "
-             "configuration stays.\n\n"
-             "Times are written `\"500ms\"`, `\"30s\"`, `\"5m\"`, `\"2h\"`, `\"1d\"`, or as a "
-             "number of seconds. Sizes are written\n"
-             "`\"512MiB\"`, `\"1GiB\"`, or as a number of bytes.\n\n"
-             "Stores are directories or S3 buckets. This release has the local engines; `glue` is "
-             "known, so that a\nfile can be written for both, and refused.\n");
+    strbuf_puts(out,
+                "# Configuration\n\n"
+                "<!-- Made from daemon/conf/options.def by sevird-confgen; change it there. -->\n\n"
+                "`/etc/sevird/sevird.json` is one JSON object; `config/sevird.schema.json` "
+                "describes it for\n"
+                "editors (name it in a key `$schema`). Every key has a default, so `{}` is a "
+                "configuration. A key\n"
+                "that is not in this list is an error that names the nearest one that is.\n\n"
+                "- `sevird --config FILE --check` says what is wrong with a file, and exits 1 if "
+                "something is.\n"
+                "- `sevird --config FILE --print-config` shows what holds, defaults included.\n"
+                "- `systemctl reload sevird`, or `sevirctl reload`, reads the file again. A wrong "
+                "file, or one that\n"
+                "  changes something only a restart can change, is refused and the old "
+                "configuration stays.\n\n"
+                "Times are written `\"500ms\"`, `\"30s\"`, `\"5m\"`, `\"2h\"`, `\"1d\"`, or as a "
+                "number of seconds. Sizes are written\n"
+                "`\"512MiB\"`, `\"1GiB\"`, or as a number of bytes.\n\n"
+                "This release has the file store and the local engines. Keys that belong to S3, "
+                "SQS, SNS and Glue\n"
+                "are known, so that a file can be written for both; one that would need them is "
+                "refused.\n");
     strbuf_puts(out, head);
     for (unsigned i = 0; i < option_count; i++) {
         if (options[i].kind == OPTION_GROUP) {

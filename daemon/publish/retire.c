@@ -19,18 +19,7 @@ struct retire {
     job_stage_done_fn *done;
     void *arg;
 
-    enum retire_step {
-        LEASE,
-        ABSENT,
-        FETCH,
-        NOTE_KEYS,
-        MANIFEST,
-        SYNC,
-        SETTLE,
-        CATALOG,
-        RELEASE,
-        END
-    } step;
+    enum retire_step { LEASE, ABSENT, FETCH, NOTE_KEYS, MANIFEST, SYNC, SETTLE, CATALOG, END } step;
     bool stop_asked;
     struct err err;
 
@@ -95,15 +84,6 @@ static void on_leased(const struct job_lease_answer *answer, const struct err *e
         err = &held;
     }
     on_step_done(err, retire);
-}
-
-/** Too late to stop: all is done. */
-static void on_released(void *arg)
-{
-    struct retire *retire = arg;
-
-    retire->step = END;
-    retire_run(retire);
 }
 
 /** An object that is there again may have been published anew by another daemon, before we have
@@ -190,8 +170,8 @@ static void finish(struct retire *retire)
         job_queue_catalog_changed(retire->services->queue);
     }
     retire->job->work = NULL;
-    if (retire->services->leases != NULL && retire->err.rc != RC_OK && !retire->robbed) {
-        job_lease_give_up(retire->services->leases, retire->job->object.key, NULL, NULL);
+    if (retire->services->leases != NULL && !retire->robbed) {
+        job_lease_give_up(retire->services->leases, retire->job->object.key);
     }
     retire->done(retire->job, event, &note, retire->arg);
 
@@ -247,15 +227,6 @@ static void retire_run(struct retire *retire)
 
     case CATALOG: /* events, partitions, layouts, outputs, rows */
         catalog_write(services->catalog, forget_source, on_step_done, retire);
-        return;
-
-    case RELEASE: /* store: others may have the object now */
-        if (services->leases == NULL) {
-            retire->step = END;
-            retire_run(retire);
-            return;
-        }
-        job_lease_give_up(services->leases, retire->job->object.key, on_released, retire);
         return;
 
     case END:

@@ -58,18 +58,10 @@ static bool both_rest(void *arg)
     return !job_leases_busy(one) && !job_leases_busy(two);
 }
 
-static void on_gone(void *arg)
-{
-    *(bool *)arg = true;
-}
-
 static void give_up(struct job_leases *leases)
 {
-    bool gone = false;
-
-    job_lease_give_up(leases, job.object.key, on_gone, &gone);
-    run_until(&gone);
-    assert_true(both_rest(NULL));
+    job_lease_give_up(leases, job.object.key);
+    run_until_true(both_rest, NULL);
 }
 
 static bool claim_is_there(void)
@@ -198,14 +190,14 @@ static void what_is_given_up_while_it_is_taken_is_given_up(void **state)
 
     answered = false;
     job_lease_take(one, &job, on_lost, on_answer, NULL);
-    job_lease_give_up(one, job.object.key, NULL, NULL);
+    job_lease_give_up(one, job.object.key);
     run_until(&answered);
     run_until_true(both_rest, NULL);
     assert_false(claim_is_there());
     assert_int_equal(job_leases_held(one), 0);
     /* And what is taken while it is given up is had again. */
     assert_int_equal(take(one), LEASE_TAKEN);
-    job_lease_give_up(one, job.object.key, NULL, NULL);
+    job_lease_give_up(one, job.object.key);
     assert_int_equal(take(one), LEASE_TAKEN);
     run_until_true(both_rest, NULL);
     assert_true(claim_is_there());
