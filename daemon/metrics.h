@@ -35,6 +35,8 @@
     HISTOGRAM(SQS_LAG, "sqs_lag_seconds", "From the sending of a message to its first receive.", SECONDS) \
     GAUGE(OUTBOX, "outbox_messages", "Notifications that were not sent yet.")                        \
     COUNTER(NOTIFICATIONS, "notifications_total", "Notifications handed to SNS, by outcome.", "outcome") \
+    COUNTER(ATHENA_QUERIES, "athena_queries_total", "Queries that Athena was asked, by how they ended.", "outcome") \
+    COUNTER(ATHENA_SCANNED, "athena_scanned_bytes_total", "Bytes that Athena scanned for queries.")   \
     COUNTER(RECONCILE_MISSING, "reconcile_missing_total", "Objects that only a reconciliation found.") \
     HISTOGRAM(LOOP_LAG, "loop_lag_seconds", "Time that one iteration held the event loop.", LAG) \
     COUNTER(QUARANTINED, "quarantined_total", "Jobs quarantined, by error class.", "class")

@@ -3,10 +3,10 @@
  */
 #include "daemon/catalog/catalog_query.h"
 
-#include <math.h>
 #include <strings.h>
 
 #include "daemon/catalog/catalog_p.h"
+#include "daemon/catalog/sql_reads.h"
 #include "lib/base/mem.h"
 
 /** Bounds of what one statement may be and make, so that no text or value eats the daemon. */
@@ -88,7 +88,7 @@ static int authorize(void *arg, int action, const char *first, const char *secon
 
 static enum rc only_reads(struct err *err)
 {
-    return err_set(err, RC_INVALID, "a query only reads: write SELECT or WITH ... SELECT");
+    return err_set(err, RC_INVALID, SQL_ONLY_READS);
 }
 
 static enum rc refused(const struct refusal *refusal, struct err *err)
@@ -183,67 +183,31 @@ static enum rc compile(struct db *db, const char *sql, sqlite3_stmt **ret_stmt, 
     return RC_OK;
 }
 
-/* ---- cells ---------------------------------------------------------------------------------- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
-static void add_hex(sqlite3_stmt *stmt, int column, struct strbuf *out)
+static void add_cell(sqlite3_stmt *stmt, int column, struct catalog_result *result)
 {
-    const unsigned char *bytes = sqlite3_column_blob(stmt, column);
-    int len = sqlite3_column_bytes(stmt, column);
-
-    for (int i = 0; i < len; i++) {
-        strbuf_printf(out, "%02x", bytes[i]);
-    }
-}
-
-static void add_json_cell(sqlite3_stmt *stmt, int column, struct strbuf *out)
-{
-    double real;
-
     switch (sqlite3_column_type(stmt, column)) {
     case SQLITE_INTEGER:
-        strbuf_printf(out, "%lld", (long long)sqlite3_column_int64(stmt, column));
+        catalog_result_int(result, sqlite3_column_int64(stmt, column));
         return;
     case SQLITE_FLOAT:
-        real = sqlite3_column_double(stmt, column);
-        if (isfinite(real)) {
-            strbuf_double(out, real);
-        } else { /* JSON has no infinity */
-            strbuf_puts(out, "null");
-        }
+        catalog_result_double(result, sqlite3_column_double(stmt, column));
         return;
-    case SQLITE_TEXT:
-        strbuf_json(out, (const char *)sqlite3_column_text(stmt, column));
+    case SQLITE_TEXT: {
+        const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+        catalog_result_text(result, text, (size_t)sqlite3_column_bytes(stmt, column));
         return;
-    case SQLITE_BLOB:
-        strbuf_putc(out, '"');
-        add_hex(stmt, column, out);
-        strbuf_putc(out, '"');
-        return;
-    default:
-        strbuf_puts(out, "null");
     }
-}
+    case SQLITE_BLOB: {
+        const void *bytes = sqlite3_column_blob(stmt, column);
 
-static void add_csv_cell(sqlite3_stmt *stmt, int column, struct strbuf *out)
-{
-    const char *text;
-
-    switch (sqlite3_column_type(stmt, column)) {
-    case SQLITE_INTEGER:
-        strbuf_printf(out, "%lld", (long long)sqlite3_column_int64(stmt, column));
+        catalog_result_hex(result, bytes, (size_t)sqlite3_column_bytes(stmt, column));
         return;
-    case SQLITE_FLOAT:
-        strbuf_double(out, sqlite3_column_double(stmt, column));
-        return;
-    case SQLITE_TEXT:
-        text = (const char *)sqlite3_column_text(stmt, column);
-        strbuf_csv(out, text, (size_t)sqlite3_column_bytes(stmt, column));
-        return;
-    case SQLITE_BLOB:
-        add_hex(stmt, column, out);
-        return;
+    }
     default:
-        return;
+        catalog_result_null(result);
     }
 }
 
@@ -262,49 +226,28 @@ static const char *column_type(sqlite3_stmt *stmt, int column, bool has_row)
     return catalog_type_name(type);
 }
 
-static void add_head(sqlite3_stmt *stmt, enum catalog_format format, bool has_row,
-                     struct strbuf *out)
+static void add_head(sqlite3_stmt *stmt, bool has_row, struct catalog_result *result)
 {
-    int count = sqlite3_column_count(stmt);
+    const int count = sqlite3_column_count(stmt);
+    scoped(free) struct catalog_result_column *columns =
+        mem_zeroed((size_t)MAX_OF(count, 1) * sizeof(*columns));
 
-    strbuf_puts(out, format == CATALOG_JSON ? "{\"columns\":[" : "");
     for (int i = 0; i < count; i++) {
-        const char *name = sqlite3_column_name(stmt, i);
-
-        strbuf_puts(out, i > 0 ? "," : "");
-        if (format == CATALOG_JSON) {
-            strbuf_json(out, name);
-        } else {
-            strbuf_csv(out, name, strlen(name));
-        }
+        columns[i] = (struct catalog_result_column){sqlite3_column_name(stmt, i),
+                                                    column_type(stmt, i, has_row)};
     }
-    if (format == CATALOG_CSV) {
-        strbuf_putc(out, '\n');
-        return;
-    }
-    strbuf_puts(out, "],\"types\":[");
-    for (int i = 0; i < count; i++) {
-        strbuf_printf(out, "%s\"%s\"", i > 0 ? "," : "", column_type(stmt, i, has_row));
-    }
-    strbuf_puts(out, "],\"rows\":[");
+    catalog_result_head(result, columns, (unsigned)count);
 }
 
-static void add_row(sqlite3_stmt *stmt, enum catalog_format format, bool first, struct strbuf *out)
+static void add_row(sqlite3_stmt *stmt, struct catalog_result *result)
 {
-    int count = sqlite3_column_count(stmt);
+    const int count = sqlite3_column_count(stmt);
 
-    if (format == CATALOG_JSON) {
-        strbuf_puts(out, first ? "[" : ",[");
-    }
+    catalog_result_row(result);
     for (int i = 0; i < count; i++) {
-        strbuf_puts(out, i > 0 ? "," : "");
-        if (format == CATALOG_JSON) {
-            add_json_cell(stmt, i, out);
-        } else {
-            add_csv_cell(stmt, i, out);
-        }
+        add_cell(stmt, i, result);
     }
-    strbuf_puts(out, format == CATALOG_JSON ? "]" : "\n");
+    catalog_result_row_end(result);
 }
 
 static enum rc collect(struct db *db, sqlite3_stmt *stmt, const struct catalog_query *query,
@@ -312,26 +255,25 @@ static enum rc collect(struct db *db, sqlite3_stmt *stmt, const struct catalog_q
 {
     uint64_t max_rows = query->max_rows > 0 ? query->max_rows : CATALOG_QUERY_ROWS;
     uint64_t max_bytes = out->len + (query->max_bytes > 0 ? query->max_bytes : CATALOG_QUERY_BYTES);
+    struct catalog_result written = {.out = out, .format = query->format};
     int code = sqlite3_step(stmt);
 
     if (code == SQLITE_ROW || code == SQLITE_DONE) {
-        add_head(stmt, query->format, code == SQLITE_ROW, out);
+        add_head(stmt, code == SQLITE_ROW, &written);
     }
     while (code == SQLITE_ROW) {
         if (result->rows == max_rows || out->len > max_bytes) {
             result->truncated = true;
             break;
         }
-        add_row(stmt, query->format, result->rows == 0, out);
+        add_row(stmt, &written);
         result->rows++;
         code = sqlite3_step(stmt);
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE) {
         return sql_error(db, code, err);
     }
-    if (query->format == CATALOG_JSON) {
-        strbuf_printf(out, "],\"truncated\":%s}", result->truncated ? "true" : "false");
-    }
+    catalog_result_end(&written, result->truncated, "");
     return RC_OK;
 }
 

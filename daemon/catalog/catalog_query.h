@@ -13,12 +13,11 @@
 #include <stdint.h>
 
 #include "daemon/catalog/catalog.h"
+#include "daemon/catalog/catalog_result.h"
 #include "lib/base/str.h"
 
 #define CATALOG_QUERY_ROWS 10000
 #define CATALOG_QUERY_BYTES (16u << 20)
-
-enum catalog_format { CATALOG_JSON, CATALOG_CSV };
 
 struct catalog_query {
     const char *sql;

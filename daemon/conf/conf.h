@@ -57,6 +57,10 @@ struct conf {
     char *control_socket;
     char *http_listen; /**< "127.0.0.1:9464"; NULL: no listener. */
     bool http_allow_remote;
+    char *athena_workgroup, *athena_output_location,
+        *athena_database; /**< NULL: see options.def. */
+    int64_t athena_limit_ms;
+    double athena_price_per_tb;
     char *log_level;
     int64_t query_limit_ms;
 };

@@ -123,6 +123,17 @@ static enum rc check_queues(const struct conf *conf, struct err *err)
     return RC_OK;
 }
 
+static enum rc check_athena(const struct conf *conf, struct err *err)
+{
+    if (conf->athena_output_location != NULL &&
+        !str_starts(conf->athena_output_location, "s3://")) {
+        return err_set(err, RC_INVALID,
+                       "'athena.output_location': '%.200s' is no s3://BUCKET/PREFIX/",
+                       conf->athena_output_location);
+    }
+    return RC_OK;
+}
+
 static enum rc check_topic(const struct conf *conf, struct err *err)
 {
     const char *arn = conf->notify_sns_topic_arn;
@@ -236,7 +247,7 @@ enum rc conf_check(const struct conf *conf, struct err *err)
         check_endpoint("processed.aws.endpoint_url", conf->processed_aws_endpoint_url, err) !=
             RC_OK ||
         check_queues(conf, err) != RC_OK || check_topic(conf, err) != RC_OK ||
-        check_servers(conf, err) != RC_OK) {
+        check_athena(conf, err) != RC_OK || check_servers(conf, err) != RC_OK) {
         return err->rc;
     }
     if (conf->retry_base_ms > conf->retry_cap_ms) {

@@ -42,6 +42,8 @@
     {.kind = OPTION_TIME, .path = p, .doc = d, .flags = fl, .offset = FIELD(f, int64_t), .fallback = def, .min = lo, .max = hi},
 #define SIZE(p, f, def, lo, hi, fl, d) \
     {.kind = OPTION_SIZE, .path = p, .doc = d, .flags = fl, .offset = FIELD(f, uint64_t), .fallback = def, .min = lo, .max = hi},
+#define REAL(p, f, def, lo, hi, fl, d) \
+    {.kind = OPTION_REAL, .path = p, .doc = d, .flags = fl, .offset = FIELD(f, double), .fallback = def, .min = lo, .max = hi},
 #define SELECT(p, n, sh, d) \
     {.kind = OPTION_SELECT, .path = p, .doc = d, .flags = RELOAD, .name = n, .shape = SHAPE_##sh},
 
@@ -87,6 +89,16 @@ int option_choice_find(const char *choices, const char *text)
         }
     }
     return -1;
+}
+
+json_t *option_real_json(const char *text)
+{
+    double number = 0;
+
+    if (!str_to_double(text, &number)) {
+        abort(); /* options.def contradicts itself */
+    }
+    return json_real(number);
 }
 
 json_t *option_choices_json(const char *choices)
@@ -212,6 +224,22 @@ static enum rc set_size(const struct option *option, struct conf *conf, const js
         return err_set(err, RC_INVALID, "expected a size, as \"512MiB\", or a number of bytes");
     }
     return put_number(option, conf, (int64_t)bytes, err);
+}
+
+static enum rc set_real(const struct option *option, struct conf *conf, const json_t *value,
+                        struct err *err)
+{
+    const double number = json_number_value(value);
+
+    if (!json_is_number(value)) {
+        return err_set(err, RC_INVALID, "expected a number");
+    }
+    if (!(number >= (double)option->min && number <= (double)option->max)) {
+        return err_set(err, RC_INVALID, "%g is out of range: %lld to %lld", number,
+                       (long long)option->min, (long long)option->max);
+    }
+    *(double *)slot_of(option, conf) = number;
+    return RC_OK;
 }
 
 /** One value of a selection; the words of the error are the selection's. */
@@ -364,6 +392,8 @@ enum rc option_set(const struct option *option, struct conf *conf, const json_t 
         return set_time(option, conf, value, err);
     case OPTION_SIZE:
         return set_size(option, conf, value, err);
+    case OPTION_REAL:
+        return set_real(option, conf, value, err);
     case OPTION_SELECT:
         return set_select(option, conf, value, err);
     case OPTION_GROUP:
@@ -389,6 +419,8 @@ void option_set_fallback(const struct option *option, struct conf *conf)
         value = json_boolean(strcmp(text, "true") == 0);
     } else if (option->kind == OPTION_COUNT) {
         value = json_integer(strtol(text, NULL, 10));
+    } else if (option->kind == OPTION_REAL) {
+        value = option_real_json(text);
     } else if (option->kind == OPTION_LIST) {
         value = option_choices_json(text);
     } else {
@@ -529,6 +561,8 @@ json_t *option_json(const struct option *option, const struct conf *conf)
         return time_json(*(const int64_t *)slot);
     case OPTION_SIZE:
         return size_json(*(const uint64_t *)slot);
+    case OPTION_REAL:
+        return json_real(*(const double *)slot_of(option, conf));
     case OPTION_SELECT:
         return conf->select_present ? select_json(option->name, &conf->select) : NULL;
     case OPTION_GROUP:

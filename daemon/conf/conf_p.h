@@ -17,6 +17,7 @@ enum option_kind {
     OPTION_COUNT,
     OPTION_TIME,
     OPTION_SIZE,
+    OPTION_REAL,
     OPTION_SELECT,
     OPTION_GROUP, /**< No option: a heading. */
 };
@@ -37,7 +38,7 @@ struct option {
     size_t offset;        /**< In struct conf. */
     const char *fallback; /**< The default; NULL: null; "@path": that option's value. */
     const char *choices;  /**< CHOICE, LIST, ENUM: "a|b|c". */
-    int64_t min, max;     /**< COUNT, TIME, SIZE. */
+    int64_t min, max;     /**< COUNT, TIME, SIZE, REAL. */
     const char *name;     /**< SELECT: for selection_set(). */
     enum option_shape shape;
 };
@@ -51,6 +52,8 @@ bool option_choice(const char *choices, unsigned n, char ret_text[32]);
 /** The position of `text` among the choices, or -1. */
 int option_choice_find(const char *choices, const char *text);
 
+/** The default of a REAL. */
+json_t *option_real_json(const char *text);
 /** "a|b|c" as a list of strings. */
 json_t *option_choices_json(const char *choices);
 

@@ -119,6 +119,9 @@ static json_t *option_schema(const struct option *option)
         return json_pack("{s:[{s:s,s:s},{s:s,s:i}]}", "anyOf", "type", "string", "pattern",
                          "^[0-9]+ ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?$", "type", "integer",
                          "minimum", 0);
+    case OPTION_REAL:
+        return json_pack("{s:s,s:I,s:I}", "type", "number", "minimum", (json_int_t)option->min,
+                         "maximum", (json_int_t)option->max);
     case OPTION_SELECT:
         return shape_schema(option);
     case OPTION_TEXT:
@@ -146,6 +149,9 @@ static json_t *fallback_json(const struct option *option)
     }
     if (option->kind == OPTION_LIST) {
         return option_choices_json(text);
+    }
+    if (option->kind == OPTION_REAL) {
+        return option_real_json(text);
     }
     return option->kind == OPTION_COUNT ? json_integer(strtol(text, NULL, 10)) : json_string(text);
 }
@@ -192,7 +198,8 @@ static void write_type(const struct option *option, struct strbuf *out)
     static const char *const kinds[] = {
         [OPTION_TEXT] = "string",        [OPTION_LIST] = "string, or list of strings",
         [OPTION_FLAG] = "true or false", [OPTION_COUNT] = "number",
-        [OPTION_TIME] = "time",          [OPTION_SIZE] = "size"};
+        [OPTION_TIME] = "time",          [OPTION_SIZE] = "size",
+        [OPTION_REAL] = "number"};
     char choice[32];
 
     if (option->choices != NULL) {

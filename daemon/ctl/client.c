@@ -120,8 +120,18 @@ static enum ctl_exit tell_problem(const struct call *call, long status)
     return late ? CTL_TIMED_OUT : CTL_FAILED;
 }
 
-enum ctl_exit client_fetch(const struct ctl *ctl, const char *method, const char *path,
-                           json_t *body, int64_t timeout_ms, struct strbuf *ret_bytes)
+static char *header_of(const struct call *call, const char *name)
+{
+    struct curl_header *header;
+
+    return curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+               ? str_dup(header->value)
+               : str_dup("");
+}
+
+enum ctl_exit client_fetch_noting(const struct ctl *ctl, const char *method, const char *path,
+                                  json_t *body, int64_t timeout_ms, const char *header,
+                                  char **ret_value, struct strbuf *ret_bytes)
 {
     scoped(call_done) struct call call;
     long status = 0;
@@ -136,9 +146,18 @@ enum ctl_exit client_fetch(const struct ctl *ctl, const char *method, const char
     if (status < 200 || status > 299) {
         return tell_problem(&call, status);
     }
+    if (header != NULL) {
+        *ret_value = header_of(&call, header);
+    }
     *ret_bytes = call.bytes;
     call.bytes = (struct strbuf){0};
     return CTL_DONE;
+}
+
+enum ctl_exit client_fetch(const struct ctl *ctl, const char *method, const char *path,
+                           json_t *body, int64_t timeout_ms, struct strbuf *ret_bytes)
+{
+    return client_fetch_noting(ctl, method, path, body, timeout_ms, NULL, NULL, ret_bytes);
 }
 
 enum ctl_exit client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body,

@@ -12,12 +12,18 @@
 
 #define CLIENT_PATIENCE_MS 60000
 
-/** `body` is taken over (NULL: none); `ret_answer` is the caller's to decref. */
+/** `body` is taken over (NULL: none); `ret_answer` is the caller's to decref. `timeout_ms` 0: as
+ * long as it takes. */
 enum ctl_exit client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body,
                           int64_t timeout_ms, json_t **ret_answer);
 /** The answer's bytes as they are. */
 enum ctl_exit client_fetch(const struct ctl *ctl, const char *method, const char *path,
                            json_t *body, int64_t timeout_ms, struct strbuf *ret_bytes);
+
+/** The same, with one header of the answer ("" if it is not there), which the caller frees. */
+enum ctl_exit client_fetch_noting(const struct ctl *ctl, const char *method, const char *path,
+                                  json_t *body, int64_t timeout_ms, const char *header,
+                                  char **ret_value, struct strbuf *ret_bytes);
 
 /** One event; answer false to stop. */
 typedef bool client_event_fn(const char *kind, const char *json, void *arg);

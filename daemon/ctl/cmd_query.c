@@ -2,6 +2,7 @@
  * tables, query: the data catalog.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "daemon/ctl/client.h"
 
@@ -190,41 +191,76 @@ static void show_rows(struct ctl *ctl, const json_t *answer)
     }
 }
 
+/** What the question has cost, where it costs: on standard error, so that the rows stay the rows.
+ */
+static void tell_cost(const json_t *about)
+{
+    char bytes[24];
+
+    if (strcmp(text(about, "engine"), "athena") == 0) {
+        fflush(stdout);
+        fprintf(stderr, "athena: %s scanned, about $%.6f, %.1f s\n",
+                str_from_bytes((uint64_t)number(about, "scanned_bytes"), bytes),
+                json_number_value(json_object_get(about, "cost_usd")),
+                (double)number(about, "took_ms") / 1000);
+    }
+}
+
+/** CSV as the daemon writes it. */
+static enum ctl_exit query_csv(struct ctl *ctl, json_t *request, int64_t patience_ms)
+{
+    scoped(strbuf_done) struct strbuf bytes = {0};
+    scoped(free) char *about_text = NULL;
+    const enum ctl_exit code = client_fetch_noting(ctl, "POST", "/v1/query", request, patience_ms,
+                                                   "X-Query", &about_text, &bytes);
+
+    if (code != CTL_DONE) {
+        return code;
+    }
+    if (!ctl_write(strbuf_text(&bytes), bytes.len)) {
+        return ctl_fail("standard output: cannot be written");
+    }
+    json_t *about = json_loads(about_text, 0, NULL);
+
+    tell_cost(about);
+    json_decref(about);
+    return CTL_DONE;
+}
+
 static enum ctl_exit run_query(struct ctl *ctl, const struct ctl_args *args)
 {
     const char *engine = ctl_value(args, "engine"), *format = ctl_value(args, "format");
-    scoped(strbuf_done) struct strbuf bytes = {0};
     json_t *request, *answer = NULL;
-    enum ctl_exit code;
 
+    engine = engine != NULL ? engine : "local";
     format = format != NULL ? format : ctl->json ? "json" : "table";
-    if (engine != NULL && strcmp(engine, "athena") == 0) {
-        return ctl_fail("the engine 'athena' comes with a later release; this build has the local "
-                        "engine only");
-    }
-    if (engine != NULL && strcmp(engine, "local") != 0) {
+    if (strcmp(engine, "local") != 0 && strcmp(engine, "athena") != 0) {
         return ctl_misuse("query", "unknown engine '%s'; there are 'local' and 'athena'", engine);
     }
     if (strcmp(format, "table") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0) {
         return ctl_misuse("query", "unknown format '%s'; there are 'table', 'csv' and 'json'",
                           format);
     }
-    request = json_pack("{s:s,s:s}", "sql", args->words[0], "format",
+    request = json_pack("{s:s,s:s,s:s}", "sql", args->words[0], "engine", engine, "format",
                         strcmp(format, "csv") == 0 ? "csv" : "json");
     if (request == NULL) {
         return ctl_misuse("query", "the statement is not UTF-8");
     }
+    /* Athena has its own limit, athena.limit; who does not want to wait for it presses Ctrl-C. */
+    const int64_t patience_ms = strcmp(engine, "local") == 0 ? 2 * CLIENT_PATIENCE_MS : 0;
+
     if (strcmp(format, "csv") == 0) {
-        code = client_fetch(ctl, "POST", "/v1/query", request, 2 * CLIENT_PATIENCE_MS, &bytes);
-        return code == CTL_DONE && !ctl_write(strbuf_text(&bytes), bytes.len)
-                   ? ctl_fail("standard output: cannot be written")
-                   : code;
+        return query_csv(ctl, request, patience_ms);
     }
-    code = client_call(ctl, "POST", "/v1/query", request, 2 * CLIENT_PATIENCE_MS, &answer);
+    const enum ctl_exit code = client_call(ctl, "POST", "/v1/query", request, patience_ms, &answer);
+
     if (code == CTL_DONE && strcmp(format, "json") == 0) {
         ctl_json(ctl, answer);
     } else if (code == CTL_DONE) {
         show_rows(ctl, answer);
+    }
+    if (code == CTL_DONE) {
+        tell_cost(answer);
     }
     json_decref(answer);
     return code;

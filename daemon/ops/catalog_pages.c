@@ -84,32 +84,57 @@ static enum rc read_query(struct db *db, void *arg, struct err *err)
     return catalog_query_run(db, &reading->query, &reading->out, &reading->result, err);
 }
 
+static void ask_local(struct ops_call *call, json_t *body, const char *sql,
+                      enum catalog_format format)
+{
+    struct reading *reading;
+
+    if (call->ops->queries >= most_queries(call->ops)) {
+        http_responder_header(call->responder, "Retry-After", "1");
+        ops_problem(call, 503, "%u queries run already; try again", call->ops->queries);
+        return;
+    }
+    reading = mem_new(struct reading);
+    *reading = (struct reading){
+        .call = call, .body = json_incref(body), .query = {.sql = sql, .format = format}};
+    call->ops->queries++;
+    catalog_read(call->ops->services->catalog, read_query, on_read, reading);
+}
+
+/** A member that is one of two words, the first when it is not there. NULL: it is neither. */
+static const char *word_of(const json_t *body, const char *key, const char *first,
+                           const char *second)
+{
+    const json_t *value = json_object_get(body, key);
+    const char *text = value == NULL ? first : json_string_value(value);
+
+    return text != NULL && (strcmp(text, first) == 0 || strcmp(text, second) == 0) ? text : NULL;
+}
+
 void ops_post_query(struct ops_call *call)
 {
     json_t *body = ops_body(call);
     const char *sql = json_string_value(json_object_get(body, "sql"));
-    const json_t *format = json_object_get(body, "format");
-    const char *name = format == NULL ? "json" : json_string_value(format);
+    const char *format = word_of(body, "format", "json", "csv");
+    const char *engine = word_of(body, "engine", "local", "athena");
 
     if (body == NULL) {
         return;
     }
     if (sql == NULL) {
         ops_problem(call, 400, "'sql' must be a string");
-    } else if (name == NULL || (strcmp(name, "json") != 0 && strcmp(name, "csv") != 0)) {
+    } else if (format == NULL) {
         ops_problem(call, 400, "'format' must be 'json' or 'csv'");
-    } else if (call->ops->queries >= most_queries(call->ops)) {
-        http_responder_header(call->responder, "Retry-After", "1");
-        ops_problem(call, 503, "%u queries run already; try again", call->ops->queries);
+    } else if (engine == NULL) {
+        ops_problem(call, 400, "'engine' must be 'local' or 'athena'");
     } else {
-        struct reading *reading = mem_new(struct reading);
+        const enum catalog_format as = strcmp(format, "csv") == 0 ? CATALOG_CSV : CATALOG_JSON;
 
-        *reading = (struct reading){
-            .call = call,
-            .body = json_incref(body),
-            .query = {.sql = sql, .format = strcmp(name, "csv") == 0 ? CATALOG_CSV : CATALOG_JSON}};
-        call->ops->queries++;
-        catalog_read(call->ops->services->catalog, read_query, on_read, reading);
+        if (strcmp(engine, "athena") == 0) {
+            ops_ask_athena(call, sql, as);
+        } else {
+            ask_local(call, body, sql, as);
+        }
     }
     json_decref(body);
 }

@@ -460,6 +460,7 @@ void ops_stop(struct ops *ops, loop_fn *done, void *arg)
     ops->done = done;
     ops->done_arg = arg;
     ops_events_stop(ops);
+    ops_athena_stop(ops);
     ops_history_stop(TAKE(ops->history));
     ops->stopping = (ops->control != NULL ? 1 : 0) + (ops->http != NULL ? 1 : 0);
     if (ops->http != NULL) {

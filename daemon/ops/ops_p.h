@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "daemon/catalog/catalog_result.h"
 #include "daemon/daemon.h"
 #include "daemon/ops/ops.h"
 #include "lib/base/str.h"
@@ -12,6 +13,7 @@
 
 struct events_stream;
 struct ops_history;
+struct ops_asking;
 
 struct ops {
     struct services *services;
@@ -20,11 +22,12 @@ struct ops {
     char http_address[64]; /**< "" when there is no listener. */
     struct events_stream *streams;
     struct ops_history *history;
-    unsigned queries; /**< Under way. */
-    unsigned films;   /**< Being made. */
-    int64_t busy_us;  /**< Of the workers, as last counted. */
-    unsigned refs;    /**< Calls, and one until the stop. */
-    unsigned waited;  /**< Calls that use the databases or stores: they end before a stop does. */
+    unsigned queries;           /**< Under way. */
+    struct ops_asking *askings; /**< Of Athena. */
+    unsigned films;             /**< Being made. */
+    int64_t busy_us;            /**< Of the workers, as last counted. */
+    unsigned refs;              /**< Calls, and one until the stop. */
+    unsigned waited; /**< Calls that use the databases or stores: they end before a stop does. */
     unsigned stopping;
     loop_fn *done;
     void *done_arg;
@@ -107,6 +110,11 @@ ops_route_fn ops_post_submit, ops_post_retry_all, ops_post_retry, ops_post_cance
 /** Samples what /v1/history shows, until it is stopped; NULL is fine there. */
 struct ops_history *ops_history_start(struct services *services);
 void ops_history_stop(struct ops_history *history);
+
+/** POST /v1/query of the engine "athena": `sql` is copied. */
+void ops_ask_athena(struct ops_call *call, const char *sql, enum catalog_format format);
+/** Every query under way is given up; before the servers stop. */
+void ops_athena_stop(struct ops *ops);
 
 /** Ends every stream; before the servers stop. */
 void ops_events_stop(struct ops *ops);

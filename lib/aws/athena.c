@@ -306,15 +306,13 @@ static void on_page(const struct aws_answer *answer, const struct err *err, void
 {
     struct athena_query *query = arg;
     json_t *object = take_answer(query, answer, err);
-    const bool first = query->next == NULL;
-    const char *next = text_of(object, "NextToken");
 
     if (object == NULL) {
-        return;
+        return; /* and the query may be gone */
     }
-    tell_page(query, json_object_get(object, "ResultSet"), first);
+    tell_page(query, json_object_get(object, "ResultSet"), query->next == NULL);
     free(query->next);
-    query->next = str_dup(next);
+    query->next = str_dup(text_of(object, "NextToken"));
     json_decref(object);
     query->step = query->next[0] == '\0' || query->result.truncated ? END : PAGE;
     query_run(query);

@@ -6,6 +6,9 @@
 #include "lib/aws/aws_p.h"
 #include "lib/base/mem.h"
 
+/** A page of Athena's rows, or ten messages of SQS with all their escapes. */
+#define JSON_BODY_MAX (16u << 20)
+
 struct aws_call *aws_send_json(struct aws *aws, const char *service, const char *version,
                                const char *target, const char *url, const char *body,
                                int64_t total_ms, aws_done_fn *done, void *arg)
@@ -22,6 +25,7 @@ struct aws_call *aws_send_json(struct aws *aws, const char *service, const char 
                                         .header_count = ARRAY_LEN(headers),
                                         .body = body,
                                         .body_len = strlen(body),
+                                        .body_max = JSON_BODY_MAX,
                                         .total_ms = total_ms};
 
     snprintf(type, sizeof(type), "application/x-amz-json-%s", version);

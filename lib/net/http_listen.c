@@ -1,9 +1,10 @@
 /** @file
- * Listening sockets for the servers.
+ * Listening sockets for the servers, and values of a request.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -154,4 +155,26 @@ void http_listen_name(int fd, char *ret_name, size_t size)
     } else if (address.any.sa_family == AF_UNIX) {
         snprintf(ret_name, size, "%.*s", (int)sizeof(address.un.sun_path), address.un.sun_path);
     }
+}
+
+/* ---- request values ---------------------------------------------------------------------- */
+
+const char *http_request_arg(const struct http_request *request, const char *name)
+{
+    for (unsigned i = 0; i < request->arg_count; i++) {
+        if (strcmp(request->args[i].name, name) == 0) {
+            return request->args[i].value;
+        }
+    }
+    return NULL;
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+    for (unsigned i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0) {
+            return request->headers[i].value;
+        }
+    }
+    return NULL;
 }

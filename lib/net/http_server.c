@@ -71,7 +71,7 @@ struct exchange {
     struct strbuf kept;
     size_t taken; /**< Of `kept`. */
     bool ended, cut, released;
-    http_stream_gone_fn *gone;
+    http_stream_gone_fn *gone; /**< Or, while it is handled, of http_responder_watch(). */
     void *gone_arg;
     struct http_server *teller; /**< Waits for `gone`. */
     uv_poll_t watch;
@@ -469,8 +469,13 @@ static void on_reader_left(uv_poll_t *watch, int status, int events)
 {
     struct exchange *exchange = watch->data;
 
-    if (status < 0 || (events & UV_DISCONNECT) != 0) {
-        uv_poll_stop(watch);
+    if (status >= 0 && (events & UV_DISCONNECT) == 0) {
+        return;
+    }
+    uv_poll_stop(watch);
+    if (exchange->step == HANDLING) { /* libmicrohttpd looks at it again when it is answered */
+        exchange->gone(exchange->gone_arg);
+    } else {
         exchange->cut = true;
         resume(exchange);
     }
@@ -643,6 +648,18 @@ static bool is_heard(const struct exchange *exchange)
     return exchange->client != NULL && exchange->server != NULL && !exchange->server->stopping;
 }
 
+void http_responder_watch(struct http_responder *responder, loop_fn *gone, void *arg)
+{
+    struct exchange *exchange = responder->exchange;
+
+    assert(exchange->step == HANDLING && !exchange->watching);
+    if (is_heard(exchange)) {
+        exchange->gone = gone;
+        exchange->gone_arg = arg;
+        watch_start(exchange);
+    }
+}
+
 void http_respond(struct http_responder *responder, unsigned status, const char *type,
                   struct strbuf *body)
 {
@@ -651,6 +668,7 @@ void http_respond(struct http_responder *responder, unsigned status, const char 
     char *bytes = body != NULL ? strbuf_take(body) : str_dup("");
 
     assert(exchange->step == HANDLING);
+    watch_stop(exchange);
     if (is_heard(exchange)) {
         exchange->response = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
         exchange->status = status;
@@ -688,28 +706,6 @@ struct http_stream *http_respond_stream(struct http_responder *responder, const 
     watch_start(exchange);
     resume(exchange);
     return &exchange->stream;
-}
-
-/* ---- request values ---------------------------------------------------------------------- */
-
-const char *http_request_arg(const struct http_request *request, const char *name)
-{
-    for (unsigned i = 0; i < request->arg_count; i++) {
-        if (strcmp(request->args[i].name, name) == 0) {
-            return request->args[i].value;
-        }
-    }
-    return NULL;
-}
-
-const char *http_request_header(const struct http_request *request, const char *name)
-{
-    for (unsigned i = 0; i < request->header_count; i++) {
-        if (strcasecmp(request->headers[i].name, name) == 0) {
-            return request->headers[i].value;
-        }
-    }
-    return NULL;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */

@@ -87,6 +87,9 @@ void http_server_stop(struct http_server *server, loop_fn *done, void *arg);
 
 /** A header of the coming answer; both are copied. */
 void http_responder_header(struct http_responder *responder, const char *name, const char *value);
+/** `gone` runs, at most once, when the client goes away before it was answered: what it asked for
+ * may be given up. The answer is due all the same, and unheard. */
+void http_responder_watch(struct http_responder *responder, loop_fn *gone, void *arg);
 /** The content of `body` is taken; NULL: empty. For HEAD the body is measured and not sent. */
 void http_respond(struct http_responder *responder, unsigned status, const char *type,
                   struct strbuf *body);

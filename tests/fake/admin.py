@@ -12,6 +12,7 @@ region    bucket, region, redirect                     the bucket is there; 301,
 expire    key                                          that key is expired from now on
 public    bucket                                       anyone may
 place     part_min                                     smallest part of a multipart upload
+athena    a statement; queries (nothing)               athena.py
 hold, release   duplicate, shuffle, seed               of notifications: events.py
 shuffle   queue, seed                                  any visible message may come first
 stats     (nothing)                                    what it was asked, and how it stands
@@ -54,6 +55,12 @@ class Admin:
 
     def told(self, _):
         return self.server.script.told()
+
+    def athena(self, told):
+        self.server.athena.statements.append(told)
+
+    def queries(self, _):
+        return list(self.server.athena.queries.values())
 
     def object(self, told):
         bucket = self.server.s3.buckets[told["bucket"]]

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from . import sign
 from .admin import Admin
+from .athena import Athena
 from .events import Events
 from .faults import Script
 from .s3 import S3
@@ -15,7 +16,7 @@ from .sqs import SQS
 from .sts import STS
 from .wire import Answer, Connection, Reset, whole
 
-TARGETS = {"AmazonSQS": "sqs", "AWSEvents": "events"}
+TARGETS = {"AmazonSQS": "sqs", "AWSEvents": "events", "AmazonAthena": "athena"}
 SNS = {"CreateTopic", "ListTopics", "Subscribe", "Publish"}
 LOG_MAX = 200000
 
@@ -37,6 +38,7 @@ class Server:
         self.skew_agent = ""
         self.script = Script()
         self.s3, self.sqs, self.events, self.sts = S3(self), SQS(self), Events(self), STS(self)
+        self.athena = Athena(self)
         self.operations, self.statuses, self.struck = Counter(), Counter(), Counter()
         self.served = Counter()
         self.busy = self.busy_most = self.opened = 0
@@ -172,6 +174,8 @@ class Server:
             raise Refused("MissingAuthenticationToken", 403, "Request is missing Authentication Token")
         if request.service == "events":
             return self.events.answer_json(request)
+        if request.service == "athena":
+            return self.athena.answer(request)
         room = self.events if request.service == "sns" else self.sts
         done = getattr(room, request.operation, None)
         if not done:
@@ -196,7 +200,7 @@ class Server:
         if request.fault and request.fault.html:
             body = b"<html><body>Service temporarily unavailable</body></html>"
             return Answer(refused.status, body, {"content-type": "text/html"})
-        if request.service in ("sqs", "events"):
+        if request.service in ("sqs", "events", "athena"):
             answer = self.sqs.error(request, refused)
         elif request.service == "s3":
             answer = self.s3.error(request, refused)

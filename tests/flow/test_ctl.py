@@ -379,7 +379,7 @@ def test_query_answers_as_table_csv_and_json(worked):
         done = worked.ctl("query", sql, check=1)
         assert done.stdout == "" and done.stderr.count("\n") == 1
     done = worked.ctl("query", "SELECT 1", "--engine", "athena", check=1)
-    assert "later release" in done.stderr
+    assert "athena.workgroup" in done.stderr
 
 
 def test_logs_show_what_was_and_follow_shows_what_is(worked):

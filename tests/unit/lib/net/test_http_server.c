@@ -44,6 +44,11 @@ static void handler(const struct http_request *request, struct http_responder *r
         held = responder;
         return;
     }
+    if (strcmp(request->path, "/watched") == 0) {
+        held = responder;
+        http_responder_watch(responder, on_gone, NULL);
+        return;
+    }
     if (strcmp(request->path, "/stream") == 0) {
         stream = http_respond_stream(responder, "text/event-stream", on_gone, NULL);
         return;
@@ -256,6 +261,57 @@ static void a_reader_who_leaves_is_noticed_though_nothing_is_sent(void **state)
     stop();
 }
 
+static void a_client_who_leaves_before_the_answer_is_told_of(void **state)
+{
+    (void)state;
+    char text[4096] = "";
+
+    start(0);
+    int fd = dial();
+    say(fd, "GET /watched HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (handled == 0) {
+        turn(fd);
+    }
+    close(fd);
+    for (const int64_t end = now_mono_ms() + 10000; gone_count == 0 && now_mono_ms() < end;) {
+        turn(-1);
+    }
+    assert_int_equal(gone_count, 1);
+    http_respond(held, 200, "text/plain", NULL); /* unheard */
+
+    fd = dial(); /* who stays is answered, and on the same connection again */
+    for (unsigned i = 0; i < 2; i++) {
+        handled = 0;
+        text[0] = '\0';
+        say(fd, "GET /watched HTTP/1.1\r\nHost: x\r\n\r\n");
+        while (handled == 0) {
+            turn(fd);
+        }
+        http_respond(held, 200, "text/plain", NULL);
+        assert_true(hear(fd, "\r\n\r\n", text, sizeof(text)));
+        assert_non_null(strstr(text, "200 OK"));
+    }
+    close(fd);
+    stop();
+    assert_int_equal(gone_count, 1);
+}
+
+static void a_stop_is_no_client_who_leaves(void **state)
+{
+    (void)state;
+
+    start(0);
+    int fd = dial();
+    say(fd, "GET /watched HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (handled == 0) {
+        turn(fd);
+    }
+    stop();
+    http_respond(held, 200, "text/plain", NULL);
+    assert_int_equal(gone_count, 0);
+    close(fd);
+}
+
 static void a_reader_who_does_not_read_is_cut_and_never_kept_for(void **state)
 {
     (void)state;
@@ -456,6 +512,8 @@ int main(void)
         cmocka_unit_test(a_stop_answers_what_is_open_and_a_late_answer_is_not_heard),
         cmocka_unit_test(a_stream_delivers_and_ends),
         cmocka_unit_test(a_reader_who_leaves_is_noticed_though_nothing_is_sent),
+        cmocka_unit_test(a_client_who_leaves_before_the_answer_is_told_of),
+        cmocka_unit_test(a_stop_is_no_client_who_leaves),
         cmocka_unit_test(a_reader_who_does_not_read_is_cut_and_never_kept_for),
         cmocka_unit_test(a_stop_ends_streams_and_tells_their_owner),
         cmocka_unit_test(a_large_body_is_refused_by_its_length_and_by_its_size),
