@@ -115,6 +115,11 @@ enum rc catalog_source_find(struct db *db, const char *bucket, const char *key, 
     return RC_OK;
 }
 
+uint64_t catalog_writes(const struct catalog *catalog)
+{
+    return db_lane_commits(catalog->writer);
+}
+
 unsigned catalog_pending(const struct catalog *catalog)
 {
     return db_lane_pending(catalog->writer) + db_lane_pending(catalog->reader);

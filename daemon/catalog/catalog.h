@@ -38,6 +38,9 @@ SCOPED_FN(struct catalog, catalog_close)
 
 void catalog_write(struct catalog *catalog, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
 void catalog_read(struct catalog *catalog, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+/** How many writes there were: what was read is still so while this is the same, but for writes
+ * that were under way. */
+uint64_t catalog_writes(const struct catalog *catalog);
 /** Reads and writes submitted and not completed. */
 unsigned catalog_pending(const struct catalog *catalog);
 

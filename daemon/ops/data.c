@@ -7,6 +7,7 @@
 
 #include "daemon/catalog/catalog_charts.h"
 #include "daemon/catalog/catalog_query.h"
+#include "daemon/ops/kept.h"
 #include "daemon/ops/ops_p.h"
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
@@ -21,6 +22,8 @@ struct drawing {
     enum catalog_format format;
     struct strbuf out; /**< The lane's until it is done. */
     bool truncated;
+    char *key; /**< Of an overview that others may share, at `version` of the catalog. */
+    uint64_t version;
 };
 
 /* ---- what is asked for ---- */
@@ -215,6 +218,9 @@ static void on_drawn(const struct err *err, void *arg)
     const bool csv = drawing->format == CATALOG_CSV;
     char name[64];
 
+    if (drawing->key != NULL && call->ops->kept != NULL) {
+        kept_done(call->ops->kept, drawing->key, drawing->version, &drawing->out, err);
+    }
     if (err != NULL) {
         ops_problem_err(call, err);
     } else {
@@ -227,7 +233,33 @@ static void on_drawn(const struct err *err, void *arg)
         ops_answer(call, 200, csv ? "text/csv; charset=utf-8" : "application/json", &drawing->out);
     }
     strbuf_done(&drawing->out);
+    free(drawing->key);
     free(drawing);
+}
+
+/** What the overview is asked with, as text in which no two questions look the same. */
+static char *key_of(const struct http_request *request)
+{
+    struct strbuf key = {0};
+
+    for (unsigned i = 0; i < request->arg_count; i++) {
+        strbuf_json(&key, request->args[i].name);
+        strbuf_json(&key, request->args[i].value);
+    }
+    return strbuf_take(&key);
+}
+
+/** Whether the answer is there, or comes without our doing. */
+static bool is_shared(struct drawing *drawing)
+{
+    struct ops_call *call = drawing->call;
+
+    if (drawing->chart != NULL) {
+        return false;
+    }
+    drawing->key = key_of(call->request);
+    drawing->version = catalog_writes(call->ops->services->catalog);
+    return kept_take(call->ops->kept, call, drawing->key, drawing->version);
 }
 
 static void draw(struct ops_call *call, const struct catalog_chart *chart,
@@ -236,7 +268,8 @@ static void draw(struct ops_call *call, const struct catalog_chart *chart,
     struct drawing *drawing = mem_new(struct drawing);
 
     *drawing = (struct drawing){.call = call, .chart = chart, .format = format};
-    if (!take_args(call, &drawing->args)) {
+    if (!take_args(call, &drawing->args) || is_shared(drawing)) {
+        free(drawing->key);
         free(drawing);
         return;
     }

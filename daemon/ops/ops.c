@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "daemon/ops/kept.h"
 #include "daemon/ops/ops_p.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
@@ -21,6 +22,7 @@
 static void ops_unref(struct ops *ops)
 {
     if (--ops->refs == 0) {
+        kept_free(ops->kept);
         free(ops);
     }
 }
@@ -481,8 +483,9 @@ enum rc ops_start(struct services *services, struct daemon *daemon, struct ops *
 {
     struct ops *ops = mem_new(struct ops);
 
-    *ops = (struct ops){.services = services, .daemon = daemon, .refs = 1};
+    *ops = (struct ops){.services = services, .daemon = daemon, .kept = kept_new(), .refs = 1};
     if (start_control(ops, err) != RC_OK) {
+        kept_free(ops->kept);
         free(ops);
         return err->rc;
     }

@@ -12,6 +12,7 @@
 #include "lib/net/http_server.h"
 
 struct events_stream;
+struct kept;
 struct ops_history;
 struct ops_asking;
 
@@ -22,6 +23,7 @@ struct ops {
     char http_address[64]; /**< "" when there is no listener. */
     struct events_stream *streams;
     struct ops_history *history;
+    struct kept *kept;          /**< Answers that several may share. */
     unsigned queries;           /**< Under way. */
     struct ops_asking *askings; /**< Of Athena. */
     unsigned films;             /**< Being made. */

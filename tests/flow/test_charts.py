@@ -5,6 +5,7 @@ import hashlib
 import io
 import urllib.parse
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -292,3 +293,19 @@ def test_the_colours_are_those_of_the_pictures(stocked):
     image = stocked.query("SELECT image FROM frames WHERE img_type = 'vil' AND image <> '' ORDER BY a133 DESC LIMIT 1")[0][0]
     shown = {"#%02x%02x%02x" % rgb for _, rgb in Image.open(stocked.processed / image).convert("RGB").getcolors()}
     assert shown <= {color for _, color in colors["vil"]["stops"]} | {"#000000"}
+
+
+def test_who_asks_the_same_gets_the_same_and_never_what_was(stocked):
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda n: stocked.http("GET", f"/v1/data?type={('vil', 'ir069')[n % 2]}"), range(30)))
+    assert all(answer.status == 200 for answer in answers)
+    assert len({answer.body for answer in answers[::2]}) == len({answer.body for answer in answers[1::2]}) == 1
+    for number in range(12):  # more than are kept
+        before = overview(stocked, f"?type=vil&q={'S' * (number % 2)}&level=133&offset={number}")["tiles"][0]["frames"]
+        assert before > 0
+    path = next(p for p in stocked.sample.files if "2019_0501" in p.name)
+    path.unlink()
+    stocked.wait_for(lambda status: status["jobs"]["RETIRED"] == 1)
+    assert [[overview(stocked, "?type=vil")["tiles"][0]["frames"]]] == stocked.query("SELECT count(*) FROM frames WHERE img_type = 'vil'")
+    with ThreadPoolExecutor(6) as pool:
+        assert {a.status for a in pool.map(lambda _: stocked.http("GET", "/v1/data?from=x"), range(6))} == {400}
