@@ -6,10 +6,13 @@ with SEVIRD_DOCS=1 those of docs/dashboard.md are made anew.
 """
 
 import csv
+import http.client
 import io
 import os
+import shutil
 import socket
 import subprocess
+import sys
 import urllib.parse
 from pathlib import Path
 
@@ -498,3 +501,62 @@ def test_no_other_page_and_no_other_method_gets_anywhere(running, watch):
         assert answer.status == 421 and b"<script" not in answer.body
         for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
             assert running.http(method, path).status == 405
+
+
+def test_a_page_for_which_there_is_no_stream_looks_instead(running, watch):
+    streams = [http.client.HTTPConnection(*running.http_address) for _ in range(16)]
+    for stream in streams:
+        stream.request("GET", "/v1/events")
+        assert stream.getresponse().status == 200
+    watched = watch(running)
+    watched.lost = True  # the browser tells of the 503
+    page = watched.open()
+    expect(page.get_by_text("by looking every few seconds")).to_be_visible()
+    running.sample.add("vil", ["S10000"])
+    running.sample.write_catalog()
+    expect(page.locator("[data-state=DONE]")).to_have_text("2")
+    for stream in streams:
+        stream.close()
+
+
+# -- the build -----------------------------------------------------------------------------------
+
+
+def build(folder, mode, path):
+    """build.py on a copy of the dashboard, with `path` for programs: (exit status, what it said, table)."""
+    source = ROOT / "daemon" / "dashboard"
+    copy = folder / "dashboard"
+    if not copy.exists():
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".cache", "node_modules"))
+    table = folder / "dashboard.c"
+    done = subprocess.run(
+        [sys.executable, copy / "build.py", mode, table], env={"PATH": str(path)}, capture_output=True, text=True
+    )
+    return done.returncode, done.stderr, table.read_text() if table.exists() else ""
+
+
+def test_without_npm_the_daemon_is_built_all_the_same(tmp_path):
+    nothing = tmp_path / "bin"
+    nothing.mkdir()
+    code, said, table = build(tmp_path, "auto", nothing)
+    assert code == 0 and "ops_asset_count = 0" in table
+    assert said == "dashboard: there is no npm; the daemon will serve a plain page\n"
+    code, said, _ = build(tmp_path, "enabled", nothing)
+    assert code == 1 and said == "dashboard: there is no npm\n"
+    code, said, table = build(tmp_path, "disabled", nothing)
+    assert (code, said) == (0, "") and "ops_asset_count = 0" in table
+
+
+def test_what_was_made_once_needs_no_npm_again(tmp_path):
+    nothing = tmp_path / "bin"
+    nothing.mkdir()
+    build(tmp_path, "auto", nothing)
+    made = tmp_path / "dashboard" / ".cache" / subprocess.run(
+        [sys.executable, "-c", "import build; print(build.digest())"], cwd=tmp_path / "dashboard", capture_output=True, text=True
+    ).stdout.strip()  # fmt: skip
+    made.mkdir()
+    (made / "index.html").write_text("<p>made")
+    code, said, table = build(tmp_path, "enabled", nothing)
+    assert (code, said) == (0, "") and '"index.html"' in table and "ops_asset_count = 1" in table
+    (tmp_path / "dashboard" / "src" / "main.tsx").write_text("// another")
+    assert build(tmp_path, "enabled", nothing)[0] == 1
