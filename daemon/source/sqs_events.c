@@ -71,7 +71,9 @@ static void enter_line(struct sqs_held *held)
     }
     if (reading->failed) {
         sqs_held_let_go(held);
-    } else if (says && held->step == SQS_DECIDING && !all->stopping) {
+    } else if (says && all->stopping) {
+        held->untold = true;
+    } else if (says && held->step == SQS_DECIDING) {
         begin_work(held);
         held->fresh_next = NULL;
         *all->fresh_last = held;
@@ -480,6 +482,7 @@ void sqs_events_pump(struct sqs_queues *all)
             all->fresh_last = &all->fresh;
         }
         if (held->step != SQS_DECIDING || all->stopping) {
+            held->untold = true;
             decided(held);
             continue;
         }

@@ -115,7 +115,7 @@ void sqs_held_settle(struct sqs_held *held)
 {
     struct sqs_queues *all = held->queue->all;
 
-    if (held->step == SQS_GONE || held->undecided > 0) {
+    if (held->step == SQS_GONE || held->undecided > 0 || held->untold) {
         return;
     }
     if (held->step == SQS_DECIDING) {

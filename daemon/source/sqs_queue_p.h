@@ -50,6 +50,7 @@ struct sqs_held {
     enum { SQS_DECIDING, SQS_WAITING, SQS_DONE, SQS_GONE } step;
     struct sqs_reading *reading; /**< While DECIDING. */
     unsigned undecided;          /**< Lookups, batches and writes under way. */
+    bool untold; /**< The stop came before the intake was told of it: it is given back. */
     struct sqs_wait *waits;
 
     int64_t deadline_ms;  /**< Monotonic, as all below: when SQS gives it to others. */

@@ -309,6 +309,8 @@ static struct object {
     const char *key, *etag;
 } objects[8];
 static enum rc head_says;
+static bool heads_wait;
+static struct head *waiting_head; /**< The last that was asked while they wait. */
 
 struct head {
     char *key;
@@ -322,6 +324,10 @@ static inline void run_head(void *arg)
     struct err err;
     const struct object *found = NULL;
 
+    if (heads_wait) {
+        waiting_head = head;
+        return;
+    }
     for (unsigned i = 0; i < ARRAY_LEN(objects); i++) {
         if (objects[i].key != NULL && strcmp(objects[i].key, head->key) == 0) {
             found = &objects[i];
@@ -389,7 +395,8 @@ static inline int begin(void **state)
     receive_says = head_says = RC_OK;
     extend_says = SQS_OK;
     delete_scripts = glue_events = 0;
-    delete_fails = rested = false;
+    delete_fails = rested = heads_wait = false;
+    waiting_head = NULL;
     memset(objects, 0, sizeof(objects));
     limits = (struct sqs_limits){.wall_ms = 40000000, .linger_ms = 1, .retry_ms = 1};
     return failed;

@@ -3,6 +3,10 @@
  */
 #include "tests/unit/daemon/source/queue_world.h"
 
+#include <pthread.h>
+
+#include "daemon/job/job_store.h"
+
 /* ---- what becomes of a message */
 
 static void a_message_is_deleted_when_its_job_is_done_and_not_before(void **state)
@@ -328,6 +332,73 @@ static void a_store_that_does_not_answer_leaves_the_message_in_the_queue(void **
     assert_int_equal(ask_int("SELECT count(*) FROM jobs"), 0);
 }
 
+/* ---- a stop before the intake was told */
+
+static void end_of_the_stop(void)
+{
+    run_until(&rested);
+    sqs_queues_free(TAKE(queues));
+    rested = false;
+}
+
+static void what_the_store_is_asked_about_at_the_stop_is_given_back(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"a b.h5", "e"};
+    heads_wait = true;
+    const struct message *message = send_bridge("Object Created", "a+b.h5", ",\"etag\":\"e\"");
+
+    UNTIL(waiting_head != NULL);
+    sqs_queues_stop(queues);
+    heads_wait = false;
+    run_head(waiting_head);
+    end_of_the_stop();
+    assert_false(message->deleted);
+    assert_false(message->hidden);
+    start();
+    settle();
+    assert_int_not_equal(job_of("a b.h5"), 0);
+}
+
+static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;
+
+static enum rc wait_for_the_test(struct db *db, void *arg, struct err *err)
+{
+    (void)db, (void)arg, (void)err;
+    pthread_mutex_lock(&writer);
+    pthread_mutex_unlock(&writer);
+    return RC_OK;
+}
+
+static void on_waited(const struct err *err, void *arg)
+{
+    (void)arg;
+    assert_null(err);
+}
+
+static void what_stands_in_line_at_the_stop_is_given_back(void **state)
+{
+    (void)state;
+    pthread_mutex_lock(&writer);
+    job_store_write(services.jobs, wait_for_the_test, on_waited, NULL);
+    start();
+    const struct message *first = send_put("a.h5", "e", "01");
+
+    UNTIL(intake_busy(services.intake));
+    const struct message *second = send_put("b.h5", "e", "01");
+
+    UNTIL(second->hidden); /* behind the first, which is being written */
+    sqs_queues_stop(queues);
+    pthread_mutex_unlock(&writer);
+    end_of_the_stop();
+    assert_false(first->deleted || first->hidden);
+    assert_false(second->deleted || second->hidden);
+    start();
+    settle();
+    assert_int_not_equal(job_of("b.h5"), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -349,6 +420,8 @@ int main(void)
         T(a_raw_key_of_eventbridge_is_found_as_it_is),
         T(the_removal_of_an_old_version_retires_nothing),
         T(a_store_that_does_not_answer_leaves_the_message_in_the_queue),
+        T(what_the_store_is_asked_about_at_the_stop_is_given_back),
+        T(what_stands_in_line_at_the_stop_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
