@@ -108,7 +108,10 @@ static void batch_end(struct outbox *outbox)
             delay_ms *= 2;
         }
         loop_timer_arm(outbox->timer, MIN_OF(delay_ms, (int64_t)RETRY_MAX_MS));
-    } else if (outbox->unsent > 0 || outbox->again) {
+        return;
+    }
+    outbox->failures = 0; /* or news would wait for a time that does not run */
+    if (outbox->unsent > 0 || outbox->again) {
         loop_timer_arm(outbox->timer, outbox->count == OUTBOX_BATCH ? 0 : outbox->digest_ms);
     }
 }

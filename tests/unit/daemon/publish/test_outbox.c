@@ -363,6 +363,27 @@ static void what_the_topic_refuses_for_good_is_in_nobodys_way(void **state)
     assert_string_equal(text, "the topic says no");
 }
 
+static bool looks(void *arg)
+{
+    (void)arg;
+    return job_store_pending(services.jobs) > 0;
+}
+
+static void after_trouble_that_left_nothing_to_send_news_are_sent(void **state)
+{
+    (void)state;
+    finish("1.h5");
+    change("ALTER TABLE outbox RENAME TO away");
+    outbox = outbox_start(&services);
+    run_until_true(said, NULL);
+    change("ALTER TABLE away RENAME TO outbox");
+    run_until_true(looks, NULL);
+    run_until_true(all_marked, NULL); /* and there was nothing */
+    finish("2.h5");
+    wait_for(1);
+    assert_member(published[0].message, "key", "\"2.h5\"");
+}
+
 static void a_digest_tells_all_that_has_gathered(void **state)
 {
     (void)state;
@@ -455,6 +476,7 @@ int main(void)
         T(while_the_topic_is_down_all_is_kept_and_sent_later_in_order),
         T(what_the_last_daemon_had_not_sent_is_sent_by_the_next),
         T(what_the_topic_refuses_for_good_is_in_nobodys_way),
+        T(after_trouble_that_left_nothing_to_send_news_are_sent),
         T(a_digest_tells_all_that_has_gathered),
         T(a_digest_stays_within_what_sns_takes),
         T(a_backlog_is_sent_a_few_at_a_time),
