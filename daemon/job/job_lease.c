@@ -459,7 +459,8 @@ static void on_dropped(const struct err *err, void *arg)
                  lease->key, err->text);
     }
     if (lease->done != NULL) { /* wanted again meanwhile */
-        lease->give_up = false;
+        lease->give_up = lease->foreign = false;
+        lease->since_ms = server_now_ms(lease->leases);
         lease->step = MAKE;
         lease_run(lease);
         return;

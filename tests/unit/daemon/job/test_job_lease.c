@@ -300,6 +300,18 @@ static void a_store_that_fails_is_told_as_it_is(void **state)
     assert_int_equal(job_leases_held(one), 0);
 }
 
+static void what_is_taken_anew_while_it_goes_is_nobodys_work_yet(void **state)
+{
+    (void)state;
+    assert_int_equal(take(one), LEASE_TAKEN);
+    job_lease_set_foreign(one, job.object.key);
+    job_lease_give_up(one, job.object.key);
+    assert_int_equal(take(one), LEASE_TAKEN); /* by the next version's job */
+    assert_false(job_lease_is_foreign(one, job.object.key));
+    assert_true(claim_is_there());
+    give_up(one);
+}
+
 static void the_keys_of_claims_fit(void **state)
 {
     (void)state;
@@ -330,6 +342,7 @@ int main(void)
         CASE(who_cannot_renew_it_in_time_has_lost_it),
         CASE(a_claim_that_nobody_can_read_is_somebodys_until_it_is_old),
         CASE(a_store_that_fails_is_told_as_it_is),
+        CASE(what_is_taken_anew_while_it_goes_is_nobodys_work_yet),
         CASE(the_keys_of_claims_fit),
     };
 
