@@ -87,7 +87,9 @@ static void listing_end(struct listing *listing, const struct err *err)
     struct store_s3 *store = listing->store;
     const bool more = err == NULL && listing->next[0] != '\0';
 
-    if (more && listing->count > 0) {
+    if (err != NULL) { /* it may be the token that is refused, as too old */
+        free(TAKE(store->list_next));
+    } else if (more && listing->count > 0) {
         free(store->list_prefix);
         free(store->list_after);
         free(store->list_next);

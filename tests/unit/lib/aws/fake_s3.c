@@ -234,6 +234,10 @@ static void do_list(struct aws_call *call)
     char etag[40];
 
     assert_string_equal(query(call, "encoding-type"), "url");
+    if (token != NULL && fake_s3.no_tokens) {
+        refuse(call, 400, "InvalidArgument");
+        return;
+    }
     strbuf_puts(&call->out, "<?xml version=\"1.0\"?><ListBucketResult "
                             "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
                             "<EncodingType>url</EncodingType>");

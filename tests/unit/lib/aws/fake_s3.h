@@ -51,6 +51,7 @@ extern struct fake_s3 {
     char log[65536];                 /**< "PutObject key", a line a call. */
     bool no_crc32c;                  /**< 501 for its header. */
     unsigned list_max;               /**< A page's keys; 0: 1000. */
+    bool no_tokens;                  /**< Continuation tokens have grown too old. */
 } fake_s3;
 
 void fake_s3_start(struct loop *loop);

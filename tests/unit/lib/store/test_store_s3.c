@@ -245,6 +245,19 @@ static void a_listing_strips_the_prefix_and_goes_on(void **state)
     assert_string_equal(list("", "", 3), "1 +%\xc3\xa9 e2\n2\x01 e3\n3\xff e4\n");
 }
 
+static void a_token_that_is_refused_is_not_used_again(void **state)
+{
+    (void)state;
+
+    fake_s3_put("a/b/1", "");
+    fake_s3_put("a/b/2", "");
+    assert_string_equal(list("", "", 1), "1 e1\n");
+    fake_s3.no_tokens = true;
+    list("", "1", 1);
+    assert_int_equal(outcome.rc, RC_INVALID);
+    assert_string_equal(list("", "1", 1), "2 e2\n");
+}
+
 static void a_listing_that_is_no_xml_is_an_error(void **state)
 {
     (void)state;
@@ -498,6 +511,7 @@ int main(void)
         CASE(a_large_read_is_split_and_put_together),
         CASE(a_read_can_be_canceled),
         CASE(a_listing_strips_the_prefix_and_goes_on),
+        CASE(a_token_that_is_refused_is_not_used_again),
         CASE(a_listing_that_is_no_xml_is_an_error),
         CASE(conditions_hold_for_writers_who_do_not_know_of_each_other),
         CASE(batches_share_one_window_of_puts),
