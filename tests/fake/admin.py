@@ -4,7 +4,10 @@ reset     keys {id: secret}, verify (true)             empty, no faults, nothing
 faults    [rule...]                                    instead of those before
 told      (nothing)                                    the rules, with how often each saw and fired
 object    bucket, key, path, etag                      a file, sparse or not, is that object
-objects   bucket, prefix, count, size                  so many alike
+objects   bucket, prefix, count, size                  so many alike, of which nobody hears
+texts     bucket, key, text, count                     so many, {n} in key and text being 0, 1, ...;
+                                                       put as by a client
+digests   bucket                                       {key: SHA-256}
 clock     skew_s, agent; advance_s                     Date, and what is held against a request's (of
                                                        that User-Agent); so much later it is for
                                                        leases and keys
@@ -20,12 +23,13 @@ wait      timeout_s, and one of: queue, empty; operation, count; struck; publish
 """
 
 import asyncio
+import hashlib
 import json
 
 from .faults import Script
 from .s3 import Version
 from .sign import Key
-from .wire import Answer, FileSlice
+from .wire import Answer, FileSlice, whole
 
 
 class Admin:
@@ -75,6 +79,19 @@ class Admin:
             version = Version(body, f"{n:032x}", None, headers, {}, f"{n:018X}")
             bucket.objects[f"{told.get('prefix', '')}{n:08d}"] = [version]
         bucket.is_sorted = False
+
+    def texts(self, told):
+        bucket, headers = self.server.s3.buckets[told["bucket"]], {"content-type": "text/csv"}
+        for n in range(told["count"]):
+            body = told["text"].format(n=n).encode()
+            etag = hashlib.md5(body).hexdigest()
+            self.server.s3.keep(bucket, told["key"].format(n=n), body, etag, headers, {}, "Put")
+
+    def digests(self, told):
+        bucket = self.server.s3.buckets[told["bucket"]]
+        return {
+            key: hashlib.sha256(whole(bucket.current(key).body)).hexdigest() for key in bucket.keys()
+        }
 
     def clock(self, told):
         self.server.skew_s = told.get("skew_s", self.server.skew_s)

@@ -12,6 +12,7 @@
 `moto` is moto with its check of signatures on; `fake` (tests/fake) has the same methods.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -129,6 +130,10 @@ class World:
     def objects(self, bucket, prefix=""):
         """{key: bytes}, as conftest.tree() has it of a directory."""
         return {key: self.get(bucket, key) for key in self.keys(bucket, prefix)}
+
+    def digests(self, bucket):
+        """{key: SHA-256 of the object}"""
+        return {key: hashlib.sha256(body).hexdigest() for key, body in self.objects(bucket).items()}
 
     def uploads(self, bucket):
         """Keys of the multipart uploads that were neither completed nor aborted."""
@@ -266,6 +271,9 @@ class Fake(World):
         request = urllib.request.Request(f"{self.endpoint}/_fake/{path}", data=body)
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read())
+
+    def digests(self, bucket):
+        return self.ask("digests", {"bucket": bucket})
 
     def reset(self, verify=True):
         self.ask("reset", {"keys": {self.key_id: self.secret}, "verify": verify})
