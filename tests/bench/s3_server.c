@@ -317,7 +317,10 @@ static uint64_t list_generated(struct strbuf *xml, const struct request *request
     uint64_t count = generated(request->bucket);
     char key[32], after[1100];
 
-    if (at == 0 && parameter(request, "start-after", after, sizeof(after)) != NULL) {
+    if (at == 0 &&
+        (parameter(request, "start-after", after, sizeof(after)) != NULL ||
+         parameter(request, "marker", after, sizeof(after)) != NULL) &&
+        after[0] != '\0') {
         at = strtoull(after + (after[0] == 'k'), NULL, 10) + 1;
     }
     for (unsigned i = 0; i < most && at < count; i++, at++) {
@@ -380,6 +383,12 @@ static void list(struct conn *conn, const struct request *request)
 
     if (parameter(request, "location", value, sizeof(value)) != NULL) {
         answer(conn, "200 OK", "Content-Type: application/xml\r\n", "<LocationConstraint/>");
+        return;
+    }
+    if (parameter(request, "uploads", value, sizeof(value)) != NULL) {
+        answer(conn, "200 OK", "Content-Type: application/xml\r\n",
+               "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>"
+               "</ListMultipartUploadsResult>");
         return;
     }
     if (parameter(request, "continuation-token", value, sizeof(value)) != NULL) {
