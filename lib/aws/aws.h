@@ -116,6 +116,10 @@ int64_t aws_clock_offset_s(const struct aws *aws);
 struct aws_call *aws_send_json(struct aws *aws, const char *service, const char *version,
                                const char *target, const char *url, const char *body,
                                int64_t total_ms, aws_done_fn *done, void *arg);
+/** The same for what must not happen twice: an attempt that failed is not repeated. */
+struct aws_call *aws_send_json_once(struct aws *aws, const char *service, const char *version,
+                                    const char *target, const char *body, int64_t total_ms,
+                                    aws_done_fn *done, void *arg);
 /** A Query-protocol call (SNS, STS): a form of `pairs`, answered in XML. */
 struct aws_call *aws_send_query(struct aws *aws, const char *service, const char *version,
                                 const char *action, const struct sigv4_pair *pairs, unsigned count,

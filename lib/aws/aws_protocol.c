@@ -9,9 +9,9 @@
 /** A page of Athena's rows, or ten messages of SQS with all their escapes. */
 #define JSON_BODY_MAX (16u << 20)
 
-struct aws_call *aws_send_json(struct aws *aws, const char *service, const char *version,
-                               const char *target, const char *url, const char *body,
-                               int64_t total_ms, aws_done_fn *done, void *arg)
+static struct aws_call *send_json(struct aws *aws, const char *service, const char *version,
+                                  const char *target, const char *url, const char *body,
+                                  int64_t total_ms, unsigned attempts, aws_done_fn *done, void *arg)
 {
     const char *dot = strchr(target, '.');
     char type[64];
@@ -26,10 +26,25 @@ struct aws_call *aws_send_json(struct aws *aws, const char *service, const char 
                                         .body = body,
                                         .body_len = strlen(body),
                                         .body_max = JSON_BODY_MAX,
-                                        .total_ms = total_ms};
+                                        .total_ms = total_ms,
+                                        .attempts = attempts};
 
     snprintf(type, sizeof(type), "application/x-amz-json-%s", version);
     return aws_send(aws, &request, done, arg);
+}
+
+struct aws_call *aws_send_json(struct aws *aws, const char *service, const char *version,
+                               const char *target, const char *url, const char *body,
+                               int64_t total_ms, aws_done_fn *done, void *arg)
+{
+    return send_json(aws, service, version, target, url, body, total_ms, 0, done, arg);
+}
+
+struct aws_call *aws_send_json_once(struct aws *aws, const char *service, const char *version,
+                                    const char *target, const char *body, int64_t total_ms,
+                                    aws_done_fn *done, void *arg)
+{
+    return send_json(aws, service, version, target, NULL, body, total_ms, 1, done, arg);
 }
 
 /** "arn:aws:sns:eu-west-1:123456789012:topic": the topic lives there, wherever we do. */

@@ -81,6 +81,9 @@ struct aws_call *glue_send(struct aws *aws, const char *operation, json_t *reque
      */
     kept->body = request != NULL ? json_dumps(request, JSON_COMPACT) : str_dup("{}");
     json_decref(request);
+    if (call->attempts == 1) {
+        return aws_send_json_once(aws, "glue", "1.1", target, kept->body, CALL_MS, on_answer, kept);
+    }
     return aws_send_json(aws, "glue", "1.1", target, NULL, kept->body, CALL_MS, on_answer, kept);
 }
 

@@ -82,8 +82,9 @@ struct glue_run {
     const char *log_group;            /**< "" if not told. */
 };
 typedef void glue_run_fn(const struct glue_run *run, const struct err *err, void *arg);
-/** `done` is given the run's id. StartJobRun has no idempotence token: put your own into an
- * argument and look with glue_run_find() before starting again. */
+/** `done` is given the run's id. StartJobRun has no idempotence token, so it is sent once and
+ * never repeated: put a token of your own into an argument, and look with glue_run_find() before
+ * starting again. */
 struct aws_call *glue_run_start(struct aws *aws, const char *job,
                                 const struct sigv4_pair *arguments, unsigned count,
                                 glue_text_fn *done, void *arg);

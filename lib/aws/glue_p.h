@@ -17,6 +17,7 @@ struct glue_call {
     const char *what; /**< "crawler", "job", ...; static. */
     char *name;       /**< Of the thing, for messages. */
     char *body;
+    unsigned attempts; /**< 1: never again, whatever the answer; 0: as the SDKs do. */
 };
 
 /** Sends `request` (taken over) as AWSGlue.`operation`; `answered` is called once with an object or

@@ -72,7 +72,8 @@ struct aws_call *glue_run_start(struct aws *aws, const char *job,
                                    .given = (void (*)(void))done,
                                    .arg = arg,
                                    .what = "job",
-                                   .name = (char *)job};
+                                   .name = (char *)job,
+                                   .attempts = 1};
     json_t *request = json_pack("{s:s}", "JobName", job);
     json_t *pairs = json_object();
 

@@ -46,6 +46,17 @@ struct aws_call *aws_send_json(struct aws *aws, const char *service, const char 
     return (struct aws_call *)&ticket;
 }
 
+struct aws_call *aws_send_json_once(struct aws *aws, const char *service, const char *version,
+                                    const char *target, const char *body, int64_t total_ms,
+                                    aws_done_fn *done, void *arg)
+{
+    struct aws_call *call =
+        aws_send_json(aws, service, version, target, NULL, body, total_ms, done, arg);
+
+    fake_call.once = true;
+    return call;
+}
+
 struct aws_call *aws_send_query(struct aws *aws, const char *service, const char *version,
                                 const char *action, const struct sigv4_pair *pairs, unsigned count,
                                 aws_done_fn *done, void *arg)

@@ -13,6 +13,7 @@ extern struct fake_call {
     unsigned pair_count;
     size_t body_max;
     int64_t total_ms;
+    bool once;
     aws_done_fn *done;
     void *arg;
 } fake_call;
