@@ -48,6 +48,10 @@ struct conf {
     char *processed_aws_region, *processed_aws_endpoint_url, *processed_aws_profile;
     char *processed_aws_addressing;
     bool processed_aws_anonymous;
+    char *glue_crawler, *glue_job; /**< NULL: none. */
+    unsigned glue_max_concurrent_runs, glue_max_objects;
+    int64_t glue_quiet_ms, glue_max_wait_ms, glue_run_timeout_ms, glue_poll_ms;
+
     char *notify_sns_topic_arn; /**< NULL: none. */
     char *notify_on;            /**< A list: "done", "quarantined", "retired". */
     int64_t notify_digest_ms;

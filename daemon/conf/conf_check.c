@@ -156,13 +156,36 @@ static enum rc check_later(const struct conf *conf, struct err *err)
             return err_set(err, RC_UNSUPPORTED, "'%s': not yet; " ONLY_LOCAL, options[i].path);
         }
     }
-    if (strcmp(conf->crawl_engine, "local") != 0) {
-        return err_set(err, RC_UNSUPPORTED, "'crawl.engine': '%s': not yet; " ONLY_LOCAL,
-                       conf->crawl_engine);
+    return RC_OK;
+}
+
+/** Glue works on buckets, and by names that somebody has given. */
+static enum rc check_engine(const char *option, const char *engine, const char *name_option,
+                            const char *name, const char *store_option, const char *store,
+                            struct err *err)
+{
+    if (strcmp(engine, "glue") != 0) {
+        return RC_OK;
     }
-    if (strcmp(conf->extract_engine, "local") != 0) {
-        return err_set(err, RC_UNSUPPORTED, "'extract.engine': '%s': not yet; " ONLY_LOCAL,
-                       conf->extract_engine);
+    if (name == NULL || name[0] == '\0') {
+        return err_set(err, RC_INVALID, "'%s' is 'glue', but '%s' names none", option, name_option);
+    }
+    if (!str_starts(store, "s3://")) {
+        return err_set(err, RC_INVALID, "'%s' is 'glue', but '%s' is '%.200s', no bucket", option,
+                       store_option, store);
+    }
+    return RC_OK;
+}
+
+static enum rc check_engines(const struct conf *conf, struct err *err)
+{
+    if (check_engine("crawl.engine", conf->crawl_engine, "glue.crawler", conf->glue_crawler,
+                     "raw.uri", conf->raw_uri, err) != RC_OK ||
+        check_engine("extract.engine", conf->extract_engine, "glue.job", conf->glue_job, "raw.uri",
+                     conf->raw_uri, err) != RC_OK ||
+        check_engine("extract.engine", conf->extract_engine, "glue.job", conf->glue_job,
+                     "processed.uri", conf->processed_uri, err) != RC_OK) {
+        return err->rc;
     }
     return RC_OK;
 }
@@ -247,7 +270,8 @@ enum rc conf_check(const struct conf *conf, struct err *err)
         check_endpoint("processed.aws.endpoint_url", conf->processed_aws_endpoint_url, err) !=
             RC_OK ||
         check_queues(conf, err) != RC_OK || check_topic(conf, err) != RC_OK ||
-        check_athena(conf, err) != RC_OK || check_servers(conf, err) != RC_OK) {
+        check_athena(conf, err) != RC_OK || check_engines(conf, err) != RC_OK ||
+        check_servers(conf, err) != RC_OK) {
         return err->rc;
     }
     if (conf->retry_base_ms > conf->retry_cap_ms) {

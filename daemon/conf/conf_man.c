@@ -21,10 +21,6 @@ static const char head[] =
     "\"1GiB\", or as a number of bytes. \\fBsystemctl reload sevird\\fR reads the file again; what "
     "says\n"
     "(restart) needs a restart, and a reload that would change it is refused.\n"
-    ".PP\n"
-    "This release has the file store and the local engines. Keys of S3, SQS, SNS and Glue are "
-    "known, and\n"
-    "refused where they would be needed.\n"
     ".SH OPTIONS\n";
 
 static const char tail[] = ".SH FILES\n"

@@ -254,11 +254,7 @@ void conf_write_reference(struct strbuf *out)
                 "configuration stays.\n\n"
                 "Times are written `\"500ms\"`, `\"30s\"`, `\"5m\"`, `\"2h\"`, `\"1d\"`, or as a "
                 "number of seconds. Sizes are written\n"
-                "`\"512MiB\"`, `\"1GiB\"`, or as a number of bytes.\n\n"
-                "This release has the file store and the local engines. Keys that belong to S3, "
-                "SQS, SNS and Glue\n"
-                "are known, so that a file can be written for both; one that would need them is "
-                "refused.\n");
+                "`\"512MiB\"`, `\"1GiB\"`, or as a number of bytes.\n");
     strbuf_puts(out, head);
     for (unsigned i = 0; i < option_count; i++) {
         if (options[i].kind == OPTION_GROUP) {
