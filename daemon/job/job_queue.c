@@ -198,13 +198,16 @@ static bool start_next(struct job_queue *queue, enum queue_line line)
 {
     struct window *windows = queue->windows[line];
     const unsigned limit = line_limit(queue, line);
-    unsigned running = 0, running_big = 0;
+    unsigned running = 0, running_big = 0, waiting = 0;
 
     for (const struct entry *entry = queue->entries; entry != NULL; entry = entry->next) {
-        running += entry->stage != NULL && entry->line == line;
-        running_big += entry->stage != NULL && entry->line == line && entry->big;
+        const bool works = entry->stage != NULL && entry->line == line;
+
+        waiting += works && entry->waits;
+        running += works && !entry->waits;
+        running_big += works && !entry->waits && entry->big;
     }
-    if (running >= limit) {
+    if (running >= limit || waiting >= QUEUE_WAITING_MAX) {
         return false;
     }
     /* The last slot of extraction is for small files, so that one of them can always pass. */
@@ -575,6 +578,26 @@ unsigned job_queue_working(const struct job_queue *queue)
     return working;
 }
 
+void job_queue_waits(struct job_queue *queue, const struct job *job, bool waits)
+{
+    struct entry *entry = queue_entry_find(queue, job->id);
+
+    if (entry != NULL && entry->waits != waits) {
+        entry->waits = waits;
+        queue_pump(queue);
+    }
+}
+
+unsigned job_queue_waiting(const struct job_queue *queue)
+{
+    unsigned waiting = 0;
+
+    for (const struct entry *entry = queue->entries; entry != NULL; entry = entry->next) {
+        waiting += entry->waits;
+    }
+    return waiting;
+}
+
 unsigned job_queue_room(const struct job_queue *queue)
 {
     /* Twice the slots: so that a stage never waits for a source. */
@@ -586,6 +609,7 @@ unsigned job_queue_room(const struct job_queue *queue)
             open += job_store_count(queue->services->jobs, s);
         }
     }
+    open -= MIN_OF(open, (uint64_t)job_queue_waiting(queue));
     return queue->paused || queue->stopping || open >= most ? 0 : (unsigned)(most - open);
 }
 

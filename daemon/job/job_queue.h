@@ -36,6 +36,11 @@ unsigned job_queue_working(const struct job_queue *queue);
 /** How many more jobs could be taken on and not only stand in line: for sources that can leave them
  * where they are. 0 while paused or stopping. */
 unsigned job_queue_room(const struct job_queue *queue);
+/** A job at work only waits for somebody else from now on (a remote engine), or does not any more:
+ * while it does, it takes no slot from others. */
+void job_queue_waits(struct job_queue *queue, const struct job *job, bool waits);
+/** How many of them there are. */
+unsigned job_queue_waiting(const struct job_queue *queue);
 
 /** An operator's wish, or the catalog's news, for one job: RETRY, CANCEL, RELEASED, REVISED,
  * OVERTAKEN. A job at work is stopped first. RC_NOT_FOUND, RC_INVALID (the state has no such edge).

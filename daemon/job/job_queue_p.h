@@ -12,6 +12,7 @@
 
 #define QUEUE_WINDOW 64
 #define QUEUE_STAGES_MAX 8
+#define QUEUE_WAITING_MAX 10000u /* In memory at once, for others. */
 
 /** The rests that a stage leaves: the lines that jobs stand in. */
 enum queue_line { LINE_QUEUED, LINE_CRAWLED, LINE_EXTRACTED, LINE_COUNT };
@@ -53,6 +54,7 @@ struct entry {
     /** STUCK: its last move could not be recorded; it is tried again. */
     enum { LOADING, STARTING, WORKING, ENDING, STUCK, WISHING } step;
     bool stop_asked;
+    bool waits;           /**< For somebody else: it takes no slot. */
     enum job_event event; /**< How it ended; with `note`, whose strings are in the job's arena. */
     struct job_note note;
 

@@ -181,6 +181,7 @@ static void on_stage_done(struct job *job, enum job_event event, const struct jo
     struct entry *entry = arg;
 
     take_outcome(entry, event, note);
+    entry->waits = false;
     job->work = NULL;
     record_end(entry);
 }

@@ -99,6 +99,24 @@ const char *const job_schema_steps[] = {
     "  queue TEXT NOT NULL, message TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL,"
     "  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, receives INTEGER NOT NULL,"
     "  UNIQUE(queue, message));",
+
+    /* 3 -> 4 */
+    /* Runs of remote engines (job_remote.h), written before they are started. `after_ms`: start of
+     * the crawl before it. A job is `settled` when it has moved on by what became of the
+     * run, a run `closed` when all have and nothing of it is left anywhere. */
+    "CREATE TABLE runs("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  kind TEXT NOT NULL, name TEXT NOT NULL, token TEXT NOT NULL,"
+    "  remote_id TEXT NOT NULL DEFAULT '', state TEXT NOT NULL, after_ms INTEGER NOT NULL DEFAULT 0,"
+    "  began_ms INTEGER NOT NULL, ended_ms INTEGER, error TEXT NOT NULL DEFAULT '',"
+    "  log_url TEXT NOT NULL DEFAULT '', dpu_seconds REAL NOT NULL DEFAULT 0,"
+    "  closed INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX runs_open ON runs(id) WHERE closed = 0;"
+    "CREATE TABLE run_jobs("
+    "  run INTEGER NOT NULL REFERENCES runs(id), job INTEGER NOT NULL REFERENCES jobs(id),"
+    "  settled INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(run, job)) WITHOUT ROWID;"
+    "CREATE INDEX run_jobs_open ON run_jobs(run) WHERE settled = 0;"
+    "CREATE INDEX run_jobs_of_job ON run_jobs(job);",
 };
 /* clang-format on */
 const int job_schema_step_count = sizeof(job_schema_steps) / sizeof(job_schema_steps[0]);

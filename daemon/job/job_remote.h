@@ -1,0 +1,39 @@
+/** @file
+ * Work that is done elsewhere: what the stages see of a managed engine.
+ *
+ * An engine gathers jobs into runs of its own; a stage joins and is told when the run that its job
+ * was in is over. A run is on record in state.db before it is started, so a job that joins again
+ * after a crash is attached to the run it was in.
+ *
+ * Thread:     the loop's.
+ * Completion: `done` later, exactly once; leave() asks, `done` then says RC_CANCELED.
+ * Ownership:  the job is borrowed until `done`; what `done` is given, for the call.
+ */
+#pragma once
+
+#include "daemon/catalog/catalog_tables.h"
+#include "daemon/job/job.h"
+#include "lib/base/digest.h"
+
+struct job_remote;
+
+/** What an extraction made of one object. */
+struct job_remote_made {
+    uint64_t rows, bytes;
+    uint8_t sha256[DIGEST_BYTES];
+    const struct catalog_column *columns;
+    unsigned column_count;
+};
+
+/** `run` names the run for people, "" where there was none. `made` is an extraction's only. */
+typedef void job_remote_done_fn(const char *run, const struct job_remote_made *made,
+                                const struct err *err, void *arg);
+
+struct job_remote {
+    bool crawls, extracts; /**< What it is there for. */
+    void (*crawl)(struct job_remote *, const struct job *job, job_remote_done_fn *done, void *arg);
+    /** Put the table of the object under `output`, a key of the processed store. */
+    void (*extract)(struct job_remote *, const struct job *job, const char *output,
+                    job_remote_done_fn *done, void *arg);
+    void (*leave)(struct job_remote *, const struct job *job);
+};
