@@ -16,6 +16,7 @@
 
 #include "daemon/catalog/catalog.h"
 #include "daemon/daemon_p.h"
+#include "daemon/glue/glue_engine.h"
 #include "daemon/job/job_events.h"
 #include "daemon/job/job_lease.h"
 #include "daemon/job/job_queue.h"
@@ -213,6 +214,7 @@ static void stop_run(struct daemon *daemon)
         return;
 
     case STOP_LANES: /* what is on a lane ends */
+        glue_engine_stop(daemon->glue);
         wait_for_lanes(daemon);
         return;
 
@@ -321,6 +323,8 @@ static enum rc make_services(struct daemon *daemon, struct err *err)
     daemon_share_processed(services);
     services->queue = job_queue_new(services, pipeline_stages);
     services->intake = intake_new(services);
+    daemon->glue = glue_engine_new(services);
+    services->remote = glue_engine_remote(daemon->glue);
     return ops_start(services, daemon, &daemon->ops, err);
 }
 
@@ -345,6 +349,9 @@ static void start(struct daemon *daemon)
     daemon->outbox = outbox_start(services);
     job_queue_start(services->queue);
     daemon->source = source_start(services);
+    if (daemon->glue != NULL) {
+        source_on_glue(daemon->source, glue_engine_event, daemon->glue);
+    }
     daemon_set_phase(daemon, DAEMON_RUNNING);
     on_pulse(daemon);
     daemon_notify_ready(daemon->notify);
@@ -358,6 +365,7 @@ static void take_down(struct daemon *daemon)
     loop_timer_free(daemon->pulse);
     daemon_notify_stop(daemon->notify);
     signals_stop(daemon->signals);
+    glue_engine_free(daemon->glue);
     intake_free(services->intake);
     job_queue_free(services->queue);
     job_leases_free(services->leases);

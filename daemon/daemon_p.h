@@ -11,6 +11,7 @@
 #include "lib/run/signals.h"
 
 struct daemon_notify;
+struct glue_engine;
 
 struct daemon {
     struct services services;
@@ -22,6 +23,7 @@ struct daemon {
 
     struct source *source;
     struct outbox *outbox; /**< NULL: nobody is notified. */
+    struct glue_engine *glue; /**< NULL: all engines are local. */
     struct ops *ops;
     struct signals *signals;
     struct daemon_notify *notify;

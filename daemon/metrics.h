@@ -37,6 +37,10 @@
     COUNTER(NOTIFICATIONS, "notifications_total", "Notifications handed to SNS, by outcome.", "outcome") \
     COUNTER(ATHENA_QUERIES, "athena_queries_total", "Queries that Athena was asked, by how they ended.", "outcome") \
     COUNTER(ATHENA_SCANNED, "athena_scanned_bytes_total", "Bytes that Athena scanned for queries.")   \
+    COUNTER(GLUE_RUNS, "glue_runs_total", "Runs of Glue that have ended, by kind (crawl, job) and how.", "kind", "state") \
+    GAUGE(GLUE_OPEN_RUNS, "glue_open_runs", "Runs of Glue that are not over.", "kind") \
+    GAUGE(GLUE_GATHERED, "glue_gathered_jobs", "Jobs that wait for the next run of Glue.", "kind") \
+    COUNTER(GLUE_DPU_SECONDS, "glue_dpu_seconds_total", "DPU seconds that Glue has billed for runs of the job.") \
     COUNTER(RECONCILE_MISSING, "reconcile_missing_total", "Objects that only a reconciliation found.") \
     HISTOGRAM(LOOP_LAG, "loop_lag_seconds", "Time that one iteration held the event loop.", LAG) \
     COUNTER(QUARANTINED, "quarantined_total", "Jobs quarantined, by error class.", "class")

@@ -22,6 +22,7 @@ struct job_leases;
 struct job_queue;
 struct job_events;
 struct intake;
+struct job_remote;
 
 struct services {
     const struct conf *conf; /**< Replaced as a whole by a reload; do not keep parts across one. */
@@ -40,4 +41,5 @@ struct services {
     struct job_queue *queue;
     struct job_events *events;
     struct intake *intake;
+    struct job_remote *remote; /**< Who crawls or extracts elsewhere; NULL: nobody. */
 };

@@ -348,6 +348,29 @@ enum rc catalog_table_put(struct db *db, const struct catalog_table *table, int6
     return RC_OK;
 }
 
+enum rc catalog_table_unite(struct db *db, const char *database, const char *name,
+                            const struct catalog_column *columns, unsigned count, struct err *err)
+{
+    scoped(arena_free) struct arena *arena = arena_new();
+    struct catalog_table table = {
+        .database = database, .name = name, .columns = columns, .column_count = count};
+    struct db_stmt *q;
+    int64_t id, version;
+
+    if (require_table(db, database, name, &id, err) != RC_OK ||
+        (q = db_prepare(db, "SELECT format, location FROM tables WHERE id = ?", err)) == NULL) {
+        return err->rc;
+    }
+    db_bind_int(q, 1, id);
+    if (!db_step(q, err)) {
+        return db_failed(q) ? err->rc : err_set(err, RC_NOT_FOUND, "no table '%s'", name);
+    }
+    table.format = arena_dup(arena, db_text(q, 0));
+    table.location = arena_dup(arena, db_text(q, 1));
+    db_reset(q);
+    return catalog_table_put(db, &table, &version, err);
+}
+
 /* ---- what feeds a table --------------------------------------------------------------------- */
 
 /** Run a statement with two ids. */

@@ -43,6 +43,10 @@ char *catalog_table_name(const char *key, const char *suffix);
  * from 1. */
 enum rc catalog_table_put(struct db *db, const struct catalog_table *table, int64_t *ret_version,
                           struct err *err);
+/** The same for a table that is there, whose format and place stay: what was learnt of its columns
+ * later. RC_NOT_FOUND without one. */
+enum rc catalog_table_unite(struct db *db, const char *database, const char *name,
+                            const struct catalog_column *columns, unsigned count, struct err *err);
 /** Note that `source` feeds the table (its partitions say so by themselves). RC_NOT_FOUND without
  * such a table. */
 enum rc catalog_table_feed(struct db *db, const char *database, const char *table, int64_t source,

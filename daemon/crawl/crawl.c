@@ -7,6 +7,7 @@
 
 #include "daemon/crawl/crawl_p.h"
 #include "daemon/job/job_queue.h"
+#include "daemon/job/job_remote.h"
 #include "lib/base/mem.h"
 
 static void crawl_run(struct crawl *crawl);
@@ -131,6 +132,38 @@ static void look(struct crawl *crawl)
     }
 }
 
+/* ---- what is crawled elsewhere -------------------------------------------------------------- */
+
+static bool is_remote(const struct crawl *crawl)
+{
+    const struct job_remote *remote = crawl->services->remote;
+
+    return remote != NULL && remote->crawls && crawl->class_ == CLASSIFY_CSV && !crawl->is_catalog;
+}
+
+static void on_crawled(const char *run, const struct job_remote_made *made, const struct err *err,
+                       void *arg)
+{
+    struct crawl *crawl = arg;
+
+    (void)made;
+    crawl->run = str_dup(run);
+    job_queue_waits(crawl->services->queue, crawl->job, false);
+    crawl_step_done(err, crawl);
+}
+
+static void crawl_elsewhere(struct crawl *crawl)
+{
+    struct job_remote *remote = crawl->services->remote;
+
+    if (!is_remote(crawl)) {
+        crawl_step_done(NULL, crawl);
+        return;
+    }
+    job_queue_waits(crawl->services->queue, crawl->job, true);
+    remote->crawl(remote, crawl->job, on_crawled, crawl);
+}
+
 /* ---- the story ------------------------------------------------------------------------------ */
 
 static void finish(struct crawl *crawl)
@@ -147,12 +180,14 @@ static void finish(struct crawl *crawl)
             job_queue_catalog_changed(crawl->services->queue);
         }
     }
+    note.request_ids = crawl->run;
     crawl->job->work = NULL;
     crawl->done(crawl->job, event, &note, crawl->arg);
 
     crawl_csv_free(crawl);
     layout_free(crawl->layout);
     free(crawl->head);
+    free(crawl->run);
     arena_free(crawl->arena);
     free(crawl);
 }
@@ -176,6 +211,10 @@ static void crawl_run(struct crawl *crawl)
 
     case CRAWL_LOOK: /* HDF5: the jailed helper. CSV: store, workers, and the catalog's writer */
         look(crawl);
+        return;
+
+    case CRAWL_REMOTE: /* Glue: a run of its crawler */
+        crawl_elsewhere(crawl);
         return;
 
     case CRAWL_RECORD: /* catalog: layout, schema, rows, table, partition */
@@ -205,6 +244,8 @@ static void crawl_start(struct services *services, struct job *job, job_stage_do
         .arg = arg,
         .arena = arena_new(),
         .step = CRAWL_HEAD,
+        .sniffs =
+            services->remote != NULL && services->remote->crawls && services->remote->extracts,
     };
     job->work = crawl;
     loop_defer(services->loop, crawl_begin, crawl);
@@ -222,6 +263,8 @@ static void crawl_stop(struct job *job)
         store_cancel(crawl->services->raw, crawl->fetch);
     } else if (crawl->probe != NULL) {
         h5_cancel(crawl->probe);
+    } else if (crawl->step == CRAWL_REMOTE) {
+        crawl->services->remote->leave(crawl->services->remote, crawl->job);
     } else if (crawl->csv != NULL) {
         crawl_csv_stop(crawl);
     }

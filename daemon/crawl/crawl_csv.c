@@ -121,11 +121,17 @@ static bool batch_is_full(const struct crawl_csv *csv)
            (csv->arena != NULL && arena_bytes(csv->arena) >= BATCH_BYTES);
 }
 
+/** That it is no SEVIR catalog, and what its columns are called. */
+static bool knows_enough(const struct crawl_csv *csv)
+{
+    return csv->crawl->sniffs && csv->schema != NULL;
+}
+
 static void run_read(void *arg)
 {
     struct crawl_csv *csv = arg;
 
-    while (csv->piece_at < csv->piece_len && !batch_is_full(csv)) {
+    while (csv->piece_at < csv->piece_len && !batch_is_full(csv) && !knows_enough(csv)) {
         size_t len = MIN_OF(csv->piece_len - csv->piece_at, SLICE);
 
         if (csv_reader_feed(csv->reader, csv->piece + csv->piece_at, len, &csv->err) != RC_OK) {
@@ -133,7 +139,9 @@ static void run_read(void *arg)
         }
         csv->piece_at += len;
     }
-    if (object_is_read(csv) && !batch_is_full(csv)) {
+    if (knows_enough(csv)) {
+        csv->drained = true;
+    } else if (object_is_read(csv) && !batch_is_full(csv)) {
         csv->drained = csv_reader_end(csv->reader, &csv->err) == RC_OK;
     }
 }
@@ -224,6 +232,12 @@ static void take_schema(struct crawl_csv *csv)
     };
     free(name);
     csv_schema_end(csv->schema, crawl->arena, &crawl->schema);
+    if (crawl->sniffs) { /* a few rows say nothing of the types of all */
+        csv_schema_forget_types(crawl->arena, &crawl->schema);
+        snprintf(crawl->reason, sizeof(crawl->reason), "CSV with %u columns, crawled by Glue",
+                 crawl->schema.column_count);
+        return;
+    }
     crawl->rows = crawl->schema.rows;
     snprintf(crawl->reason, sizeof(crawl->reason),
              "CSV%s with %" PRIu64 " rows, %u columns, %s between them%s",

@@ -23,6 +23,7 @@ struct crawl {
         CRAWL_SNIFF,
         CRAWL_CLASSIFY,
         CRAWL_LOOK,
+        CRAWL_REMOTE,
         CRAWL_RECORD,
         CRAWL_END
     } step;
@@ -39,6 +40,8 @@ struct crawl {
     struct h5_call *probe;
     struct layout *layout;
     struct crawl_csv *csv;
+    bool sniffs; /**< Of a CSV object, only who it is: the rest is learnt elsewhere. */
+    char *run;   /**< Of the remote engine; NULL: none. */
 
     /* What a look at a CSV object gave. */
     bool is_catalog;

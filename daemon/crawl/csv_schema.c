@@ -186,3 +186,16 @@ void csv_schema_end(struct csv_schema *schema, struct arena *arena,
     ret_schema->column_count = schema->count;
     ret_schema->columns = columns;
 }
+
+void csv_schema_forget_types(struct arena *arena, struct catalog_csv_schema *schema)
+{
+    struct catalog_column *columns =
+        arena_alloc(arena, schema->column_count * sizeof(*columns) + 1);
+
+    for (unsigned i = 0; i < schema->column_count; i++) {
+        columns[i] = schema->columns[i];
+        columns[i].type = "";
+    }
+    schema->columns = columns;
+    schema->rows = 0;
+}

@@ -31,6 +31,9 @@ uint64_t csv_schema_rows(const struct csv_schema *schema);
 void csv_schema_end(struct csv_schema *schema, struct arena *arena,
                     struct catalog_csv_schema *ret_schema);
 
+/** Names stay; types and the number of rows become unknown. */
+void csv_schema_forget_types(struct arena *arena, struct catalog_csv_schema *schema);
+
 /** A column's name from what the header says: lower case letters, digits and '_'; "column_3" when
  * nothing is left. The caller frees. */
 char *csv_schema_name(const char *text, unsigned index);

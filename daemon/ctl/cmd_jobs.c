@@ -126,6 +126,31 @@ static void tell_transitions(struct ctl *ctl, const json_t *job)
     }
 }
 
+/** Of Glue: what it was in, and where its log is. */
+static void tell_runs(struct ctl *ctl, const json_t *job)
+{
+    json_t *run;
+    size_t i;
+    char at[32];
+
+    json_array_foreach(json_object_get(job, "runs"), i, run)
+    {
+        const double dpu = json_number_value(json_object_get(run, "dpu_seconds"));
+        const char *error = text(run, "error"), *log = text(run, "log");
+
+        short_time(text(run, "began"), at);
+        ctl_say(ctl, "          %s Glue %s '%s' %s %s", at, text(run, "kind"), text(run, "name"),
+                text(run, "id"), text(run, "state"));
+        if (dpu > 0) {
+            ctl_say(ctl, ", %.1f DPU seconds", dpu);
+        }
+        ctl_say(ctl, "%s%s\n", error[0] != '\0' ? ": " : "", error);
+        if (log[0] != '\0') {
+            ctl_say(ctl, "              log %s\n", log);
+        }
+    }
+}
+
 static void tell_job(struct ctl *ctl, const json_t *job)
 {
     ctl_say(ctl, "\njob %-5" PRId64 " %s %s%s%s\n", number(job, "id"), text(job, "action"),
@@ -135,6 +160,7 @@ static void tell_job(struct ctl *ctl, const json_t *job)
         ctl_say(ctl, "          tried again at %s\n", text(job, "retry_at"));
     }
     tell_transitions(ctl, job);
+    tell_runs(ctl, job);
 }
 
 /** On a terminal the first of them: the story above is not to scroll away. */

@@ -337,6 +337,7 @@ static void finish(struct etl *etl)
     } else if (etl->reason[0] != '\0') {
         note.reason = etl->reason;
     }
+    note.request_ids = etl->run;
     etl->job->work = NULL;
     leave_lease(etl, event);
     etl->done(etl->job, event, &note, etl->arg);

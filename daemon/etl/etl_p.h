@@ -79,6 +79,7 @@ struct etl {
     struct job_output *outputs; /**< What it wrote, in the manifest's order. */
     size_t output_count, output_cap;
     uint64_t events;
+    const char *run; /**< Of a remote engine; NULL: none. */
     const char **notes;
     unsigned note_count;
 };
@@ -96,7 +97,8 @@ struct etl_part {
     void (*free)(struct etl *etl);
 };
 
-extern const struct etl_part etl_frames, etl_flashes, etl_table_csv, etl_catalog_csv, etl_nothing;
+extern const struct etl_part etl_frames, etl_flashes, etl_table_csv, etl_table_remote,
+    etl_catalog_csv, etl_nothing;
 
 /** `err` is NULL on success; never from inside make(). */
 void etl_part_done(struct etl *etl, const struct err *err);

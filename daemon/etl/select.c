@@ -8,6 +8,7 @@
 #include "daemon/catalog/catalog_events.h"
 #include "daemon/catalog/catalog_tables.h"
 #include "daemon/job/job_digest.h"
+#include "daemon/job/job_remote.h"
 #include "lib/base/mem.h"
 #include "lib/sevir/selection.h"
 
@@ -155,7 +156,9 @@ static bool looks_like_event_id(const char *name)
 const struct etl_part *etl_choose_part(const struct etl *etl)
 {
     if (strcmp(etl->job->kind, "csv") == 0) {
-        return &etl_table_csv;
+        const struct job_remote *remote = etl->services->remote;
+
+        return remote != NULL && remote->extracts ? &etl_table_remote : &etl_table_csv;
     }
     if (strcmp(etl->job->kind, "catalog") == 0) {
         return &etl_catalog_csv;

@@ -127,6 +127,40 @@ static enum rc read_transitions(struct db *db, int64_t job, struct strbuf *out, 
     return db_failed(q) ? err->rc : RC_OK;
 }
 
+/** Runs of remote engines that the job was in. */
+static enum rc read_runs(struct db *db, int64_t job, struct strbuf *out, struct err *err)
+{
+    struct db_stmt *q =
+        db_prepare(db,
+                   "SELECT kind, name, remote_id, state, began_ms, ended_ms, error, log_url,"
+                   " dpu_seconds FROM state.run_jobs JOIN state.runs ON runs.id = run_jobs.run"
+                   " WHERE run_jobs.job = ?1 ORDER BY runs.id",
+                   err);
+    bool any = false;
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_int(q, 1, job);
+    while (db_step(q, err)) {
+        strbuf_printf(out, "%s\n{\"kind\":\"%s\"", any ? "," : "", db_text(q, 0));
+        any = true;
+        add_text(out, "name", db_text(q, 1));
+        add_text(out, "id", db_text(q, 2));
+        add_text(out, "state", db_text(q, 3));
+        strbuf_puts(out, ",\"began\":");
+        ops_time_json(out, db_int(q, 4));
+        strbuf_puts(out, ",\"ended\":");
+        ops_time_json(out, db_is_null(q, 5) ? 0 : db_int(q, 5));
+        add_text(out, "error", db_text(q, 6));
+        add_text(out, "log", db_text(q, 7));
+        strbuf_puts(out, ",\"dpu_seconds\":");
+        strbuf_double(out, db_is_null(q, 8) ? 0 : db_double(q, 8));
+        strbuf_putc(out, '}');
+    }
+    return db_failed(q) ? err->rc : RC_OK;
+}
+
 /** Jobs of the object, newest first; one job alone when the story is of one. */
 static enum rc read_jobs(struct db *db, struct story *story, struct err *err)
 {
@@ -154,6 +188,11 @@ static enum rc read_jobs(struct db *db, struct story *story, struct err *err)
         ops_add_job(&story->jobs, q);
         strbuf_puts(&story->jobs, ",\"transitions\":[");
         if (read_transitions(db, db_int(q, 0), &story->jobs, err) != RC_OK) {
+            db_reset(q);
+            return err->rc;
+        }
+        strbuf_puts(&story->jobs, "],\"runs\":[");
+        if (read_runs(db, db_int(q, 0), &story->jobs, err) != RC_OK) {
             db_reset(q);
             return err->rc;
         }
