@@ -22,7 +22,7 @@ struct daemon {
     unsigned conf_count;
 
     struct source *source;
-    struct outbox *outbox; /**< NULL: nobody is notified. */
+    struct outbox *outbox;    /**< NULL: nobody is notified. */
     struct glue_engine *glue; /**< NULL: all engines are local. */
     struct ops *ops;
     struct signals *signals;

@@ -18,6 +18,7 @@ place     part_min                                     smallest part of a multip
 athena    a statement; queries (nothing)               athena.py
 hold, release   duplicate, shuffle, seed               of notifications: events.py
 shuffle   queue, seed                                  any visible message may come first
+glue      looks, crawls, runs, most                    glue.py; what is not told stays. Gives its stats
 stats     (nothing)                                    what it was asked, and how it stands
 wait      timeout_s, and one of: queue, empty; operation, count; struck; published, count
 """
@@ -121,6 +122,10 @@ class Admin:
 
     def shuffle(self, told):
         self.server.sqs.shuffle(told["queue"], told.get("seed", 1))
+
+    def glue(self, told):
+        self.server.glue.script(told)
+        return self.server.glue.stats()
 
     def stats(self, _):
         return self.server.stats()

@@ -1,6 +1,7 @@
 """One request's way: whose is it, does a fault strike, is it signed, what is the answer."""
 
 import asyncio
+import json
 import time
 from collections import Counter, deque
 from urllib.parse import parse_qsl
@@ -10,13 +11,14 @@ from .admin import Admin
 from .athena import Athena
 from .events import Events
 from .faults import Script
+from .glue import Glue
 from .s3 import S3
 from .sign import Key, Refused
 from .sqs import SQS
 from .sts import STS
 from .wire import Answer, Connection, Reset, whole
 
-TARGETS = {"AmazonSQS": "sqs", "AWSEvents": "events", "AmazonAthena": "athena"}
+TARGETS = {"AmazonSQS": "sqs", "AWSEvents": "events", "AmazonAthena": "athena", "AWSGlue": "glue"}
 SNS = {"CreateTopic", "ListTopics", "Subscribe", "Publish"}
 LOG_MAX = 200000
 
@@ -39,6 +41,7 @@ class Server:
         self.script = Script()
         self.s3, self.sqs, self.events, self.sts = S3(self), SQS(self), Events(self), STS(self)
         self.athena = Athena(self)
+        self.glue = Glue(self)
         self.operations, self.statuses, self.struck = Counter(), Counter(), Counter()
         self.served = Counter()
         self.busy = self.busy_most = self.opened = 0
@@ -176,6 +179,10 @@ class Server:
             return self.events.answer_json(request)
         if request.service == "athena":
             return self.athena.answer(request)
+        if request.service == "glue":
+            done = getattr(self.glue, request.operation)(json.loads(request.body))
+            headers = {"content-type": "application/x-amz-json-1.1"}
+            return Answer(200, json.dumps(done or {}).encode(), headers)
         room = self.events if request.service == "sns" else self.sts
         done = getattr(room, request.operation, None)
         if not done:
@@ -200,7 +207,7 @@ class Server:
         if request.fault and request.fault.html:
             body = b"<html><body>Service temporarily unavailable</body></html>"
             return Answer(refused.status, body, {"content-type": "text/html"})
-        if request.service in ("sqs", "events", "athena"):
+        if request.service in ("sqs", "events", "athena", "glue"):
             answer = self.sqs.error(request, refused)
         elif request.service == "s3":
             answer = self.s3.error(request, refused)

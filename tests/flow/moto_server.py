@@ -1,8 +1,10 @@
 """moto as a program for the tests: `python moto_server.py` prints its port once it listens.
 
-Two of moto 5.2.1's shortcomings are mended, both in its check of signatures, which would else refuse
-what AWS accepts and accept what AWS refuses: it signs the path that werkzeug decoded, so keys with
-'=' (all of ours) never match; and it does not compare a payload with its declared digest.
+Three of moto 5.2.1's shortcomings are mended. Two are in its check of signatures, which would else
+refuse what AWS accepts and accept what AWS refuses: it signs the path that werkzeug decoded, so keys
+with '=' (all of ours) never match; and it does not compare a payload with its declared digest. The
+third: a run of a Glue job succeeds though nobody has done anything; ours, whose arguments name a plan,
+wait until its result is there.
 """
 
 import hashlib
@@ -10,8 +12,12 @@ import sys
 
 from botocore.awsrequest import AWSRequest
 from flask import request as flask_request
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.glue.models import FakeJobRun
 from moto.iam import access_control
+from moto.moto_api._internal.managed_state_model import ManagedState
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 
@@ -30,6 +36,15 @@ def create_aws_request(self):
     return request
 
 
+def advance(self):
+    """FakeJobRun.advance, once somebody has done the work."""
+    plan = (self.arguments or {}).get("--plan", "").removeprefix("s3://")
+    bucket, _, key = plan.partition("/")
+    result = key.removesuffix("plan.json") + "result.json"
+    if not plan or s3_backends[DEFAULT_ACCOUNT_ID]["aws"].head_object(bucket, result):
+        ManagedState.advance(self)
+
+
 class Quiet(WSGIRequestHandler):
     def log_request(self, code="-", size="-"):
         sys.stderr.write(f"{self.requestline} -> {code}\n")
@@ -37,6 +52,7 @@ class Quiet(WSGIRequestHandler):
 
 def main():
     access_control.IAMRequestBase._create_aws_request = create_aws_request
+    FakeJobRun.advance = advance
     app = DomainDispatcherApplication(create_backend_app)
     app.debug = True
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)

@@ -1,0 +1,397 @@
+"""CSV objects by Glue's crawler and Glue's job: on moto, whose states take several looks."""
+
+import json
+import subprocess
+
+import pytest
+
+from aws_world import Moto
+from conftest import tree
+from glue_world import CRAWLER, Glue
+
+TABLES = {
+    "storms.csv": b'name,when,"wind (kt)"\n"a, b",2019-01-02,12\nc,2019-01-03T04:05:06Z,\n',
+    "year=2019/gauges.csv": b"id;mm\n007;1.5\n008;2\n",
+}
+
+
+def fill(put):
+    for key, body in TABLES.items():
+        put(key, body)
+
+
+@pytest.fixture
+def by_local_engine(make_daemon):
+    daemon = make_daemon("local")
+
+    def put(key, body):
+        path = daemon.raw / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+    fill(put)
+    daemon.start()
+    daemon.wait_idle()
+    found = {key: body for key, body in tree(daemon.processed).items() if key.startswith("tables/")}
+    shown = {row[0]: row[1:] for row in daemon.query('SELECT * FROM storms')}
+    daemon.stop()
+    assert len(found) == 2
+    return found, shown
+
+
+def tables(world):
+    return world.objects("processed", "tables/")
+
+
+def explained(daemon, key):
+    return daemon.get(f"/v1/explain?uri={key}")["jobs"][0]
+
+
+def test_an_object_goes_through_crawler_and_job(moto, daemon, by_local_engine):
+    queue = moto.pipe("raw")
+    with Glue(moto, daemon, queue) as glue:
+        daemon.configure(sources={"list": {"interval": "0s"}})
+        daemon.start()
+        fill(lambda key, body: moto.put("raw", key, body))
+        for key in TABLES:
+            daemon.wait_state(key, "DONE")
+        moto.wait_empty(queue)
+        assert tables(moto) == by_local_engine[0]
+        assert {row[0]: row[1:] for row in daemon.query("SELECT * FROM storms")} == by_local_engine[1]
+        assert 1 <= glue.crawls() <= 2 and 1 <= glue.runs() <= 2
+        assert glue.found() == set()
+        daemon.stop()
+
+
+STARTED = 'sevird_aws_requests_total{service="glue",operation="StartCrawler",code="200"}'
+
+
+def test_a_hundred_objects_that_come_during_a_run_are_one_more(world, daemon):
+    """Moto takes minutes to extract them, so there it is the crawls alone."""
+    queue = world.pipe("raw")
+    with Glue(world, daemon, queue, quiet="2s") as glue:
+        glue.hold()
+        daemon.configure(sources={"list": {"interval": "0s"}})
+        daemon.start()
+        world.put("raw", "first.csv", b"a\n1\n")
+        daemon.wait_for(lambda _: daemon.metrics().get(STARTED))
+        for i in range(100):
+            world.put("raw", f"more/{i}.csv", b"a,b\n%d,x\n" % i)
+        daemon.wait_for(lambda _: daemon.metrics()['sevird_glue_gathered_jobs{kind="crawl"}'] == 100)
+        glue.let_go()
+        if glue.fake:
+            daemon.wait_for(lambda status: status["jobs"]["DONE"] == 101)
+            assert len(tables(world)) == 101
+            assert glue.runs() <= 2
+        else:
+            daemon.wait_for(lambda status: status["jobs"]["CRAWLING"] + status["jobs"]["QUEUED"] == 0)
+        assert glue.crawls() == 2
+        daemon.stop()
+
+
+# ---- killed at any move, or any recording of a run ----------------------------------------------
+
+
+def died(daemon):
+    """True once the daemon killed itself, False once its work is done."""
+    while True:
+        try:
+            assert daemon.process.wait(0.05) == -9, daemon.log()
+            daemon.process = None
+            daemon.check_reports()
+            return True
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            if daemon.get("/v1/status")["jobs"]["DONE"] == len(TABLES):
+                return False
+        except (OSError, ValueError):
+            pass
+
+
+@pytest.mark.parametrize("point", ["SEVIRD_CRASH_AT", "SEVIRD_CRASH_BEFORE"])
+def test_killed_at_every_move_it_starts_no_other_run(fake_server, make_daemon, by_local_engine, point):
+    for move in range(1, 60):
+        fake = fake_server.reset()
+        daemon = make_daemon(f"crash{move}")
+        with Glue(fake, daemon, quiet="500ms") as glue:
+            fill(lambda key, body: fake.put("raw", key, body))
+            daemon.env[point] = str(move)
+            daemon.start(wait=False)
+            crashed = died(daemon)
+            if crashed:
+                del daemon.env[point]
+                daemon.start()
+                daemon.wait_for(lambda status: status["jobs"]["DONE"] == len(TABLES))
+            daemon.stop()
+            assert tables(fake) == by_local_engine[0], move
+            assert (glue.crawls(), glue.runs()) == (1, 1), move
+            assert glue.found() == set(), move
+        if not crashed:
+            break
+    assert move > 18
+
+
+# ---- what Glue may answer -----------------------------------------------------------------------
+
+
+def one(fake, daemon, **options):
+    """A world with one object in it."""
+    glue = Glue(fake, daemon, **options)
+    fake.put("raw", "a.csv", b"x,y\n1,b\n")
+    return glue
+
+
+def fails(operation, code, times=1, status=400):
+    """For the daemon. A crawler that runs was started, by somebody else, a moment before."""
+    kind = "error-after" if code == "CrawlerRunningException" else "error"
+    fault = {"kind": kind, "code": code, "status": status}
+    told = {"service": "glue", "operation": operation, "agent": "sevird"}
+    return {**told, "times": times, "fault": fault}
+
+
+PASSING = [
+    ("StartCrawler", "OperationTimeoutException", 1),
+    ("StartCrawler", "CrawlerRunningException", 1),
+    ("StartCrawler", "InternalServiceException", 5),
+    ("GetCrawler", "OperationTimeoutException", 4),
+    ("GetCrawler", "InternalServiceException", 4),
+    ("StartJobRun", "ConcurrentRunsExceededException", 3),
+    ("StartJobRun", "ResourceNumberLimitExceededException", 3),
+    ("StartJobRun", "InternalServiceException", 1),
+    ("StartJobRun", "OperationTimeoutException", 2),
+    ("GetJobRun", "OperationTimeoutException", 4),
+    ("GetJobRun", "InternalServiceException", 4),
+]
+
+
+@pytest.mark.parametrize("operation,code,times", PASSING)
+def test_an_error_that_passes_uses_up_no_attempt(fake, daemon, operation, code, times):
+    """`retry.attempts` is 1: any failure of a stage would quarantine the job."""
+    with one(fake, daemon) as glue:
+        daemon.configure(retry={"attempts": 1})
+        status = 500 if code.startswith("Internal") else 400
+        fake.faults(fails(operation, code, times, status))
+        daemon.start()
+        daemon.wait_state("a.csv", "DONE")
+        assert sum(fake.struck().values()) == times
+        assert (glue.crawls(), glue.runs()) == (1, 1)
+
+
+def test_a_crawl_that_began_before_is_waited_for_and_one_more_started(fake, daemon):
+    glue = Glue(fake, daemon)
+    glue.hold()
+    fake.client("glue").start_crawler(Name=CRAWLER)
+    with glue:
+        glue.hold()
+        for i in range(3):
+            fake.put("raw", f"{i}.csv", b"x,y\n1,b\n")
+        daemon.start()
+        daemon.wait_for(lambda status: status["jobs"]["CRAWLING"] == 3)
+        fake.wait(operation="glue.GetCrawler", count=2)
+        fake.put("raw", "late.csv", b"x,y\n1,b\n")
+        daemon.wait_for(lambda status: status["jobs"]["CRAWLING"] == 4)
+        glue.let_go()
+        daemon.wait_for(lambda status: status["jobs"]["DONE"] == 4)
+        assert glue.crawls() == 2
+
+
+@pytest.mark.parametrize("operation", ["StartCrawler", "StartJobRun"])
+def test_a_start_whose_answer_is_lost_is_not_repeated(fake, daemon, operation):
+    with one(fake, daemon) as glue:
+        lost = {"service": "glue", "operation": operation, "fault": {"kind": "reset-after"}}
+        fake.faults(lost)
+        daemon.start()
+        daemon.wait_state("a.csv", "DONE")
+        assert sum(fake.struck().values()) == 1
+        assert (glue.crawls(), glue.runs()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "operation,code",
+    [
+        ("GetCrawler", "EntityNotFoundException"),
+        ("StartCrawler", "EntityNotFoundException"),
+        ("StartCrawler", "AccessDeniedException"),
+        ("StartJobRun", "EntityNotFoundException"),
+        ("StartJobRun", "InvalidInputException"),
+        ("StartJobRun", "AccessDeniedException"),
+    ],
+)
+def test_what_an_operator_must_mend_quarantines_nothing(fake, daemon, operation, code):
+    with one(fake, daemon):
+        daemon.configure(retry={"attempts": 1})
+        fake.faults(fails(operation, code, 2 if operation == "StartJobRun" else 1))
+        daemon.start()
+        daemon.wait_state("a.csv", "DONE")
+        moves = explained(daemon, "a.csv")["transitions"]
+        waits = [move for move in moves if move["to"] == "BACKOFF"]
+        assert waits and all(move["class"] == "HOST" and code in move["reason"] for move in waits)
+
+
+@pytest.mark.parametrize(
+    "state,class_",
+    [("FAILED", "NETWORK"), ("TIMEOUT", "TIMEOUT"), ("ERROR", "NETWORK"), ("EXPIRED", "TIMEOUT"),
+     ("STOPPED", "CONFLICT")],
+)  # fmt: skip
+def test_a_run_that_ends_badly_is_tried_again_and_then_quarantined(fake, daemon, state, class_):
+    with one(fake, daemon) as glue:
+        daemon.configure(retry={"attempts": 2})
+        fake.ask("glue", {"runs": [[state, "out of\nmemory"]] * 2})
+        daemon.start()
+        job = daemon.wait_state("a.csv", "QUARANTINED")
+        assert job["class"] == class_ and state in job["reason"] and "out of" in job["reason"]
+        ids = [run["Id"] for run in reversed(glue.job_runs())]
+        told = explained(daemon, "a.csv")
+        runs = [run for run in told["runs"] if run["kind"] == "job"]
+        assert [(run["id"], run["state"]) for run in runs] == [(id_, state) for id_ in ids]
+        assert len(ids) == 2 and all(run["dpu_seconds"] == 12.5 for run in runs)
+        assert all("aws-glue$252Fjobs$252Ferror/log-events/jr_" in run["log"] for run in runs)
+        moves = [move for move in told["transitions"] if move["from"] == "EXTRACTING"]
+        assert [move["request_ids"] for move in moves] == ids
+        shown = daemon.ctl("explain", "a.csv", check=0).stdout
+        assert ids[1] in shown and "12.5 DPU seconds" in shown and "log https://" in shown
+        daemon.post(f"/v1/jobs/{job['id']}/retry")
+        daemon.wait_state("a.csv", "DONE")
+
+
+@pytest.mark.parametrize(
+    "status,error,class_",
+    [("FAILED", "Internal Service Exception", "NETWORK"), ("CANCELLED", "", "CONFLICT"),
+     ("FAILED", "Access Denied (Service: S3)", "HOST")],
+)  # fmt: skip
+def test_a_crawl_that_ends_badly_is_tried_again(fake, daemon, status, error, class_):
+    with one(fake, daemon) as glue:
+        fake.ask("glue", {"crawls": [[status, error]]})
+        daemon.start()
+        daemon.wait_state("a.csv", "DONE")
+        assert glue.crawls() == 2
+        told = explained(daemon, "a.csv")
+        failed = [move for move in told["transitions"] if move["to"] == "BACKOFF"]
+        assert [move["class"] for move in failed] == [class_] and error in failed[0]["reason"]
+        assert [run["state"] for run in told["runs"]] == [status, "SUCCEEDED", "SUCCEEDED"]
+        assert "aws-glue$252Fcrawlers" in told["runs"][0]["log"]
+
+
+def test_a_result_that_is_missing_or_of_another_is_tried_again(fake, daemon):
+    glue = one(fake, daemon)
+    glue.works = False
+    with glue:
+        daemon.start()
+        glue_plan = daemon.wait_for(lambda _: glue.plans) and glue.plans[0]
+        for body in (b"{}", b"not JSON"):
+            fake.put("processed", glue_plan["result"].removeprefix("s3://processed/"), body)
+            known = len(glue.plans)
+            daemon.wait_for(lambda _: len(glue.plans) > known)
+            glue_plan = glue.plans[-1]
+        result = {"token": glue_plan["token"], "objects": []}
+        fake.put("processed", glue_plan["result"].removeprefix("s3://processed/"), json.dumps(result))
+        known = len(glue.plans)
+        daemon.wait_for(lambda _: len(glue.plans) > known)
+        reasons = [move["reason"] for move in explained(daemon, "a.csv")["transitions"]]
+        assert sum("left no result" in reason for reason in reasons) == 2
+        assert sum("says nothing of it" in reason for reason in reasons) == 1
+        daemon.stop()
+
+
+def test_an_object_that_the_job_refuses_is_quarantined_alone(fake, daemon):
+    with one(fake, daemon, quiet="1s") as glue:
+        fake.put("raw", "bad.csv", b"a,b\n1,2\n" + b"x,y\n" * 9000 + b"1,2,3\n" + b"3,4\n" * 40000)
+        daemon.start()
+        daemon.wait_state("a.csv", "DONE")
+        job = daemon.wait_state("bad.csv", "QUARANTINED")
+        assert job["class"] == "INVALID" and "line 9003 has 3 fields" in job["reason"]
+        assert glue.runs() == 1
+
+
+def test_a_run_that_nobody_wants_any_more_is_stopped(fake, daemon):
+    glue = one(fake, daemon)
+    glue.works = False
+    with glue:
+        daemon.start()
+        daemon.wait_for(lambda _: glue.plans)
+        job = daemon.wait_state("a.csv", "EXTRACTING")
+        fake.wait(operation="glue.GetJobRun", count=1)
+        daemon.post(f"/v1/jobs/{job['id']}/cancel")
+        daemon.wait_state("a.csv", "CANCELED")
+        fake.wait(operation="glue.BatchStopJobRun", count=1)
+        assert [run["JobRunState"] for run in glue.job_runs()] == ["STOPPED"]
+        daemon.stop()
+
+
+def test_a_run_that_takes_too_long_is_stopped(fake, daemon):
+    glue = one(fake, daemon, run_timeout="1s")
+    glue.works = False
+    with glue:
+        daemon.configure(retry={"attempts": 1})
+        daemon.start()
+        job = daemon.wait_state("a.csv", "QUARANTINED")
+        assert job["class"] == "TIMEOUT" and "glue.run_timeout" in job["reason"]
+        assert [run["JobRunState"] for run in glue.job_runs()] == ["STOPPED"]
+
+
+def test_waiting_for_glue_takes_no_slot_from_others(fake, daemon):
+    """More CSV objects than there are slots; HDF5 goes on beside them."""
+    glue = Glue(fake, daemon)
+    glue.hold()
+    for i in range(20):
+        fake.put("raw", f"{i}.csv", b"a\n1\n")
+    daemon.sample.add("vil", ["S1"])
+    daemon.sample.write_catalog()
+    with glue:
+        glue.hold()
+        daemon.start()
+        status = daemon.wait_for(lambda s: s["jobs"]["DONE"] == 2 and s["jobs"]["CRAWLING"] == 20)
+        assert status["jobs"]["QUEUED"] == 0
+        glue.let_go()
+        daemon.wait_for(lambda status: status["jobs"]["DONE"] == 22)
+
+
+def test_glues_events_make_it_look_at_once(fake, daemon):
+    queue = fake.pipe("raw")
+    with Glue(fake, daemon, queue, poll="1h", steps=1) as glue:
+        daemon.start()
+        fake.put("raw", "a.csv", b"x,y\n1,b\n")
+        daemon.wait_for(lambda _: daemon.metrics().get(STARTED))
+        detail = {"crawlerName": "sevir-crawler", "state": "Succeeded"}
+        kind = "Glue Crawler State Change"
+        fake.wait(operation="glue.GetCrawler", count=2)
+        fake.send(queue, event(kind, detail))
+        daemon.wait_state("a.csv", "EXTRACTING", "DONE")
+        fake.wait(operation="glue.GetJobRun", count=1)
+        daemon.wait_for(lambda _: not glue.works or glue.plans)
+        while daemon.get("/v1/jobs")["jobs"][0]["state"] != "DONE":
+            run = glue.job_runs()[0]["Id"]
+            detail = {"jobName": "sevir-extract", "state": "SUCCEEDED", "jobRunId": run}
+            fake.send(queue, event("Glue Job State Change", detail))
+            fake.wait_empty(queue)
+
+
+def event(kind, detail):
+    return {
+        "version": "0",
+        "id": "1",
+        "detail-type": kind,
+        "source": "aws.glue",
+        "account": "123456789012",
+        "time": "2021-11-12T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": detail,
+    }
+
+
+@pytest.mark.parametrize(
+    "change,words",
+    [
+        ({"glue": {"crawler": None}}, "'crawl.engine' is 'glue', but 'glue.crawler' names none"),
+        ({"glue": {"job": None}}, "'extract.engine' is 'glue', but 'glue.job' names none"),
+        ({"processed": {"uri": "file:///tmp/p"}}, "but 'processed.uri' is 'file:///tmp/p', no bucket"),
+    ],
+)
+def test_an_engine_that_has_not_what_it_needs_is_refused(fake, daemon, change, words):
+    Glue(fake, daemon)
+    daemon.configure(**change)
+    daemon.start(wait=False)
+    assert daemon.wait_exit() != 0
+    assert words in daemon.log()
