@@ -107,12 +107,14 @@ struct glue_column {
     const char *comment; /**< NULL: none. */
 };
 
-/** A table as we write it: CSV by OpenCSVSerde or LazySimpleSerDe, one header line. */
+/** A table as we write it: CSV with one header line. */
 struct glue_table {
     const char *database, *name;
     const char *location; /**< "s3://bucket/frames/". */
     const struct glue_column *columns, *partition_keys;
     unsigned column_count, partition_key_count;
+    bool quoted; /**< Fields may be quoted: OpenCSVSerde, which knows text alone; else
+                  *   LazySimpleSerDe, which knows types and no quotes. */
     const struct sigv4_pair *parameters; /**< Beside ours. */
     unsigned parameter_count;
 };

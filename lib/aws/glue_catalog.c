@@ -1,10 +1,9 @@
 /** @file
  * Tables and partitions of the Glue Data Catalog.
  *
- * What we write are CSV files with a header line and RFC 4180 quoting. Athena's reader for that is
- * OpenCSVSerde, which wants every column as text and times as numbers; LazySimpleSerDe reads typed
- * columns but no quotes. Our typed tables (frames, flashes, catalog, tables) quote only text that
- * needs it, so they are registered with LazySimpleSerDe and their own types.
+ * What we write are CSV files with a header line and RFC 4180 quoting. Athena has two readers for
+ * them: LazySimpleSerDe reads typed columns but no quotes, OpenCSVSerde reads quotes but text alone
+ * (a number that is empty would fail the query). Which one a table needs, the caller knows.
  */
 #include <string.h>
 
@@ -12,7 +11,10 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 
-#define SERDE "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+#define LAZY_SERDE "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+#define QUOTED_SERDE "org.apache.hadoop.hive.serde2.OpenCSVSerde"
+/** Quotes are doubled inside quotes; a backslash is a backslash. */
+#define NO_ESCAPE "\001"
 #define INPUT_FORMAT "org.apache.hadoop.mapred.TextInputFormat"
 #define OUTPUT_FORMAT "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 
@@ -31,13 +33,21 @@ static json_t *columns_json(const struct glue_column *columns, unsigned count)
     return list;
 }
 
+static json_t *serde_json(bool quoted)
+{
+    return quoted ? json_pack("{s:s, s:{s:s, s:s, s:s}}", "SerializationLibrary", QUOTED_SERDE,
+                              "Parameters", "separatorChar", ",", "quoteChar", "\"", "escapeChar",
+                              NO_ESCAPE)
+                  : json_pack("{s:s, s:{s:s, s:s}}", "SerializationLibrary", LAZY_SERDE,
+                              "Parameters", "field.delim", ",", "serialization.format", ",");
+}
+
 static json_t *storage_json(const struct glue_table *table, const char *location)
 {
-    return json_pack("{s:o, s:s, s:s, s:s, s:b, s:{s:s, s:{s:s, s:s, s:s}}}", "Columns",
+    return json_pack("{s:o, s:s, s:s, s:s, s:b, s:o}", "Columns",
                      columns_json(table->columns, table->column_count), "Location", location,
                      "InputFormat", INPUT_FORMAT, "OutputFormat", OUTPUT_FORMAT, "Compressed", 0,
-                     "SerdeInfo", "SerializationLibrary", SERDE, "Parameters", "field.delim", ",",
-                     "serialization.format", ",", "timestamp.formats", "yyyy-MM-dd HH:mm:ss");
+                     "SerdeInfo", serde_json(table->quoted));
 }
 
 static json_t *table_json(const struct glue_table *table)

@@ -195,6 +195,7 @@ static void a_run_is_started_with_our_arguments(void **state)
     (void)state;
     glue_run_start(NULL, "extract", arguments, 2, on_text, NULL);
     assert_string_equal(fake_call.operation, "StartJobRun");
+    assert_true(fake_call.once); /* a second one would be a second run */
     assert_string_equal(sent("JobName"), "\"extract\"");
     assert_string_equal(sent("Arguments"), "{\"--keys\": \"a b\", \"--token\": \"t1\"}");
     fake_answer(200, "{\"JobRunId\":\"jr_1\"}", "", NULL);
