@@ -182,6 +182,35 @@ static const char *const steps[] = {
      * there are millions of frames. */
     FACTS_TABLES
     FACTS_OF_FRAMES("") ";" FACTS_OF_FLASHES("") ";" FACTS_OF_PEAKS("") ";" FACTS_OF_EVENTS("") ";",
+
+    /* 3: what another catalog is to be told of (catalog_due.h). An empty "values" is the table. */
+    "CREATE TABLE glue_due ("
+    "  serial INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  table_id INTEGER NOT NULL REFERENCES tables (id),"
+    "  \"values\" TEXT NOT NULL,"
+    "  UNIQUE (table_id, \"values\")"
+    ") STRICT;"
+    "CREATE TRIGGER glue_due_partition AFTER INSERT ON partitions"
+    " WHEN (SELECT \"database\" FROM tables WHERE id = NEW.table_id) = 'processed' BEGIN"
+    "  INSERT OR REPLACE INTO glue_due (table_id, \"values\") VALUES (NEW.table_id, NEW.\"values\");"
+    " END;"
+    "CREATE TRIGGER glue_due_gone AFTER DELETE ON partitions"
+    " WHEN (SELECT \"database\" FROM tables WHERE id = OLD.table_id) = 'processed' BEGIN"
+    "  INSERT OR REPLACE INTO glue_due (table_id, \"values\") VALUES (OLD.table_id, OLD.\"values\");"
+    " END;"
+    "CREATE TRIGGER glue_due_version AFTER INSERT ON table_versions"
+    " WHEN (SELECT \"database\" FROM tables WHERE id = NEW.table_id) = 'processed' BEGIN"
+    "  INSERT OR REPLACE INTO glue_due (table_id, \"values\") VALUES (NEW.table_id, '');"
+    " END;"
+    "CREATE TRIGGER glue_due_moved AFTER UPDATE OF location ON tables"
+    " WHEN NEW.\"database\" = 'processed' AND NEW.location <> OLD.location BEGIN"
+    "  INSERT OR REPLACE INTO glue_due (table_id, \"values\") VALUES (NEW.id, '');"
+    " END;"
+    "INSERT INTO glue_due (table_id, \"values\")"
+    " SELECT id, '' FROM tables WHERE \"database\" = 'processed';"
+    "INSERT INTO glue_due (table_id, \"values\")"
+    " SELECT table_id, \"values\" FROM partitions JOIN tables ON tables.id = table_id"
+    "  WHERE \"database\" = 'processed';",
 };
 /* clang-format on */
 
