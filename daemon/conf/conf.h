@@ -49,6 +49,8 @@ struct conf {
     char *processed_aws_addressing;
     bool processed_aws_anonymous;
     char *glue_crawler, *glue_job; /**< NULL: none. */
+    char *glue_database, *catalog_engine;
+    bool catalog_projection;
     unsigned glue_max_concurrent_runs, glue_max_objects;
     int64_t glue_quiet_ms, glue_max_wait_ms, glue_run_timeout_ms, glue_poll_ms;
 

@@ -179,6 +179,11 @@ static enum rc check_engine(const char *option, const char *engine, const char *
 
 static enum rc check_engines(const struct conf *conf, struct err *err)
 {
+    if (strcmp(conf->catalog_engine, "glue") == 0 && !str_starts(conf->processed_uri, "s3://")) {
+        return err_set(err, RC_INVALID,
+                       "'catalog.engine' is 'glue', but 'processed.uri' is '%.200s', no bucket",
+                       conf->processed_uri);
+    }
     if (check_engine("crawl.engine", conf->crawl_engine, "glue.crawler", conf->glue_crawler,
                      "raw.uri", conf->raw_uri, err) != RC_OK ||
         check_engine("extract.engine", conf->extract_engine, "glue.job", conf->glue_job, "raw.uri",

@@ -164,6 +164,11 @@ static void leave(struct job_remote *remote, const struct job *job)
     }
 }
 
+static void tell(struct job_remote *remote, job_remote_told_fn *done, void *arg)
+{
+    glue_sync_ask(engine_of(remote)->sync, done, arg);
+}
+
 /* ---- what becomes of the jobs ---- */
 
 /** A stage that was only stopped leaves its job in its run. */
@@ -238,6 +243,15 @@ static void go_on(struct glue_lane *lane)
     glue_gather(lane);
 }
 
+/** What was due before this start is told of with the next that is published, if not now. */
+static void on_told(const struct err *err, void *arg)
+{
+    (void)arg;
+    if (err != NULL && err->rc != RC_CANCELED) {
+        log_warn(LOG_AWS, "%s", err->text);
+    }
+}
+
 static void on_loaded(const struct job_run_open *runs, unsigned count, const struct err *err,
                       void *arg)
 {
@@ -252,6 +266,9 @@ static void on_loaded(const struct job_run_open *runs, unsigned count, const str
         return;
     }
     engine->loaded = true;
+    if (engine->remote.registers) {
+        glue_sync_ask(engine->sync, on_told, engine);
+    }
     for (unsigned i = 0; i < count; i++) {
         const bool crawls = strcmp(runs[i].run.kind, "crawl") == 0;
 
@@ -284,14 +301,15 @@ struct glue_engine *glue_engine_new(struct services *services)
     const struct conf *conf = services->conf;
     const bool crawls = strcmp(conf->crawl_engine, "glue") == 0;
     const bool extracts = strcmp(conf->extract_engine, "glue") == 0;
+    const bool registers = strcmp(conf->catalog_engine, "glue") == 0;
     struct glue_engine *engine;
 
-    if (!crawls && !extracts) {
+    if (!crawls && !extracts && !registers) {
         return NULL;
     }
     engine = mem_new(struct glue_engine);
     *engine = (struct glue_engine){
-        .remote = {crawls, extracts, crawl, extract, leave},
+        .remote = {crawls, extracts, registers, crawl, extract, tell, leave},
         .services = services,
         .lanes =
             {
@@ -303,6 +321,7 @@ struct glue_engine *glue_engine_new(struct services *services)
     for (unsigned kind = 0; kind < GLUE_KINDS; kind++) {
         engine->lanes[kind].timer = loop_timer_new(services->loop, on_due, &engine->lanes[kind]);
     }
+    engine->sync = glue_sync_new(engine);
     engine->load_again = loop_timer_new(services->loop, load, engine);
     engine->watch = job_watch_start(services->jobs, on_news, engine);
     load(engine);
@@ -335,6 +354,7 @@ void glue_engine_free(struct glue_engine *engine)
         return;
     }
     job_watch_stop(engine->watch);
+    glue_sync_free(engine->sync);
     for (unsigned kind = 0; kind < GLUE_KINDS; kind++) {
         struct glue_lane *lane = &engine->lanes[kind];
 

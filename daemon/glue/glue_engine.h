@@ -17,7 +17,7 @@
 
 struct glue_engine;
 
-/** NULL where neither `crawl.engine` nor `extract.engine` is "glue". Loads what the last daemon has
+/** NULL where no engine is "glue". Loads what the last daemon has
  * left; who joins before that is done waits. Requires: services->aws. */
 struct glue_engine *glue_engine_new(struct services *services);
 struct job_remote *glue_engine_remote(struct glue_engine *engine);

@@ -95,8 +95,11 @@ struct engine_run {
     struct run_result *result;
 };
 
+struct glue_sync;
+
 struct glue_engine {
     struct job_remote remote;
+    struct glue_sync *sync;
     struct services *services;
     struct glue_lane lanes[GLUE_KINDS];
     struct job_watch *watch;
@@ -144,6 +147,11 @@ bool engine_run_is_late(const struct engine_run *run);
 void engine_run_set_log(struct engine_run *run, const char *group, const char *stream);
 /** It is not known to be over. */
 bool engine_run_is_open(const struct engine_run *run);
+
+/* catalog_sync.c */
+struct glue_sync *glue_sync_new(struct glue_engine *engine);
+void glue_sync_free(struct glue_sync *sync);
+void glue_sync_ask(struct glue_sync *sync, job_remote_told_fn *done, void *arg);
 
 /* the stories */
 /** The key as the bucket knows it; the caller frees. */

@@ -29,11 +29,15 @@ struct job_remote_made {
 typedef void job_remote_done_fn(const char *run, const struct job_remote_made *made,
                                 const struct err *err, void *arg);
 
+typedef void job_remote_told_fn(const struct err *err, void *arg);
+
 struct job_remote {
-    bool crawls, extracts; /**< What it is there for. */
+    bool crawls, extracts, registers; /**< What it is there for. */
     void (*crawl)(struct job_remote *, const struct job *job, job_remote_done_fn *done, void *arg);
     /** Put the table of the object under `output`, a key of the processed store. */
     void (*extract)(struct job_remote *, const struct job *job, const char *output,
                     job_remote_done_fn *done, void *arg);
+    /** Tell another data catalog of what ours has of published tables and partitions by now. */
+    void (*tell)(struct job_remote *, job_remote_told_fn *done, void *arg);
     void (*leave)(struct job_remote *, const struct job *job);
 };

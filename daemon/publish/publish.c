@@ -23,7 +23,7 @@ struct publish {
     job_stage_done_fn *done;
     void *arg;
 
-    enum publish_step { READ, LEASE, LOOK, MANIFEST, SYNC, SETTLE, REGISTER, LOAD, END } step;
+    enum publish_step { READ, LEASE, LOOK, MANIFEST, SYNC, SETTLE, REGISTER, LOAD, TELL, END } step;
     bool stop_asked;
     struct err err;
 
@@ -260,6 +260,10 @@ static void publish_run(struct publish *publish)
     case LOAD: /* store, catalog: rows */
         rows_load_start(services, publish->job, publish->manifest, publish->source,
                         &publish->stop_asked, on_step_done, publish);
+        return;
+
+    case TELL: /* another data catalog, where there is one */
+        catalog_tell(services, on_step_done, publish);
         return;
 
     case END:

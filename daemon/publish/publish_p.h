@@ -16,6 +16,9 @@ void registration_start(struct services *services, const struct job *job,
                         const struct job_manifest *manifest, int64_t *ret_source,
                         store_done_fn *done, void *arg);
 
+/** Tell the remote data catalog, where there is one, of what ours knows by now. */
+void catalog_tell(struct services *services, store_done_fn *done, void *arg);
+
 /** Load the rows of its CSV outputs into SQL; RC_CANCELED soon after `*stop_asked` became true. */
 void rows_load_start(struct services *services, const struct job *job,
                      const struct job_manifest *manifest, int64_t source, const bool *stop_asked,

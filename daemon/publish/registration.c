@@ -4,6 +4,7 @@
  */
 #include "daemon/catalog/catalog_outputs.h"
 #include "daemon/catalog/catalog_tables.h"
+#include "daemon/job/job_remote.h"
 #include "daemon/publish/publish_p.h"
 #include "lib/base/mem.h"
 #include "lib/sevir/catalog_row.h"
@@ -197,4 +198,15 @@ void registration_start(struct services *services, const struct job *job,
         .arena = arena_new(),
     };
     catalog_write(services->catalog, register_all, on_registered, all);
+}
+
+void catalog_tell(struct services *services, store_done_fn *done, void *arg)
+{
+    struct job_remote *remote = services->remote;
+
+    if (remote == NULL || !remote->registers) {
+        done(NULL, arg);
+        return;
+    }
+    remote->tell(remote, done, arg);
 }

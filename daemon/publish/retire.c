@@ -19,7 +19,18 @@ struct retire {
     job_stage_done_fn *done;
     void *arg;
 
-    enum retire_step { LEASE, ABSENT, FETCH, NOTE_KEYS, MANIFEST, SYNC, SETTLE, CATALOG, END } step;
+    enum retire_step {
+        LEASE,
+        ABSENT,
+        FETCH,
+        NOTE_KEYS,
+        MANIFEST,
+        SYNC,
+        SETTLE,
+        CATALOG,
+        TELL,
+        END
+    } step;
     bool stop_asked;
     struct err err;
 
@@ -227,6 +238,10 @@ static void retire_run(struct retire *retire)
 
     case CATALOG: /* events, partitions, layouts, outputs, rows */
         catalog_write(services->catalog, forget_source, on_step_done, retire);
+        return;
+
+    case TELL: /* another data catalog, where there is one */
+        catalog_tell(services, on_step_done, retire);
         return;
 
     case END:
