@@ -206,3 +206,23 @@ def test_every_alert_has_a_test_in_which_it_fires_and_one_in_which_it_does_not()
     quiet = {t["alertname"] for t in tests[0]["alert_rule_test"] if t["exp_alerts"] == []}
     fires = re.findall(r'alertname="(\w+)"', json.dumps(tests[1]).replace('\\"', '"'))
     assert set(alerts) == quiet == set(fires)
+
+
+def test_each_output_says_which_option_takes_it(stack):
+    schema = json.loads((ROOT / "config" / "sevird.schema.json").read_text())
+
+    def known(path):
+        node = schema
+        for part in path.split("."):
+            node = node.get("properties", {}).get(part)
+            if node is None:
+                return False
+        return True
+
+    options = [
+        output["Description"]
+        for output in stack["Outputs"].values()
+        if re.fullmatch(r"[a-z_]+\.[a-z_.]+", output["Description"])
+    ]
+    assert len(options) >= 8
+    assert [option for option in options if not known(option)] == []

@@ -395,3 +395,182 @@ def test_an_engine_that_has_not_what_it_needs_is_refused(fake, daemon, change, w
     daemon.start(wait=False)
     assert daemon.wait_exit() != 0
     assert words in daemon.log()
+
+
+# ---- the Glue Data Catalog ---------------------------------------------------------------------
+
+
+def equip_catalog(world, daemon, **catalog):
+    world.equip(daemon)
+    world.client("glue").create_database(DatabaseInput={"Name": "sevir"})
+    daemon.configure(catalog={"engine": "glue", **catalog})
+
+
+def glue_table(world, name):
+    return world.client("glue").get_table(DatabaseName="sevir", Name=name)["Table"]
+
+
+def columns(table):
+    return [(c["Name"], c["Type"]) for c in table["StorageDescriptor"]["Columns"]]
+
+
+def partitions(world, name):
+    found = world.client("glue").get_partitions(DatabaseName="sevir", TableName=name)["Partitions"]
+    return {tuple(p["Values"]): p["StorageDescriptor"]["Location"] for p in found}
+
+
+def folders(world, name):
+    """What was written, as partitions: {values: location}."""
+    return {
+        tuple(part.partition("=")[2] for part in key.split("/")[1:-1]):
+            f"s3://processed/{key.rpartition('/')[0]}/"
+        for key in world.keys("processed", name + "/")
+    }  # fmt: skip
+
+
+def header(world, prefix):
+    return world.get("processed", world.keys("processed", prefix)[0]).decode().splitlines()[0].split(",")
+
+
+LAZY, QUOTED = "lazy.LazySimpleSerDe", "OpenCSVSerde"
+
+
+def test_what_is_published_is_in_glues_catalog_and_leaves_it(moto, daemon):
+    equip_catalog(moto, daemon)
+    daemon.sample.size, daemon.sample.frames = 16, 3
+    vil = daemon.sample.add("vil", ["S1", "S2"])
+    daemon.sample.add("ir069", ["S1"])
+    daemon.sample.add("lght", ["S100001"])
+    moto.put("raw", "numbers.csv", b"a,b,c\n1,2.5,2019-01-02 03:04:05\n,,\n")
+    moto.put("raw", "texts.csv", b'a,b\n1,"x, y"\n')
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    frames, flashes = glue_table(moto, "frames"), glue_table(moto, "flashes")
+    assert [name for name, _ in columns(frames)] == [
+        "img_type_" if name == "img_type" else name for name in header(moto, "frames/")
+    ]
+    assert [name for name, _ in columns(flashes)] == header(moto, "flashes/")
+    local = dict(columns(frames))
+    assert local["frame"] == "bigint" and local["time_utc"] == "timestamp" and local["mean"] == "double"
+    assert [(k["Name"], k["Type"]) for k in frames["PartitionKeys"]] == [
+        ("img_type", "string"), ("year", "bigint"), ("month", "bigint"),
+    ]  # fmt: skip
+    for name in ("frames", "flashes", "catalog"):
+        assert partitions(moto, name) == folders(moto, name) != {}, name
+        table = glue_table(moto, name)
+        assert table["StorageDescriptor"]["Location"] == f"s3://processed/{name}/"
+        assert table["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(LAZY)
+        assert table["Parameters"]["skip.header.line.count"] == "1"
+    numbers, texts = glue_table(moto, "numbers"), glue_table(moto, "texts")
+    assert columns(numbers) == [("a", "bigint"), ("b", "double"), ("c", "timestamp")]
+    assert numbers["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(LAZY)
+    assert numbers["StorageDescriptor"]["Location"] == "s3://processed/tables/numbers/"
+    assert columns(texts) == [("a", "string"), ("b", "string")]
+    assert texts["StorageDescriptor"]["Columns"][0]["Comment"] == "bigint"
+    assert texts["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(QUOTED)
+    gone = str(vil.relative_to(daemon.sample.root))
+    moto.delete("raw", gone)
+    daemon.wait_state(gone, "RETIRED")
+    daemon.wait_idle()
+    assert partitions(moto, "frames") == folders(moto, "frames")
+    assert not [values for values in partitions(moto, "frames") if values[0] == "vil"]
+
+
+def test_a_schema_that_drifts_makes_a_new_version(moto, daemon):
+    equip_catalog(moto, daemon)
+    moto.put("raw", "drift_2019.csv", b"x,y\n1,2\n")
+    daemon.start()
+    daemon.wait_state("drift_2019.csv", "DONE")
+    first = glue_table(moto, "drift")
+    assert columns(first) == [("x", "bigint"), ("y", "bigint")]
+    moto.put("raw", "drift_2020.csv", b"x,y,z\n1.5,2,2019-01-02\n")
+    daemon.wait_state("drift_2020.csv", "DONE")
+    second = glue_table(moto, "drift")
+    assert columns(second) == [("x", "double"), ("y", "bigint"), ("z", "timestamp")]
+    versions = moto.client("glue").get_table_versions(DatabaseName="sevir", TableName="drift")
+    assert len(versions["TableVersions"]) == 2
+    assert int(second["VersionId"]) > int(first["VersionId"])
+
+
+def test_projection_says_where_partitions_are_and_registers_none(moto, daemon):
+    equip_catalog(moto, daemon, projection=True)
+    daemon.sample.size, daemon.sample.frames = 16, 3
+    daemon.sample.add("vil", ["S1"])
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    told = glue_table(moto, "frames")["Parameters"]
+    assert told["projection.enabled"] == "true"
+    template = told["storage.location.template"]
+    for values, location in folders(moto, "frames").items():
+        filled = template
+        for key, value in zip(("img_type", "year", "month"), values):
+            filled = filled.replace("${" + key + "}", value)
+        assert filled + "/" == location
+        assert values[0] in told["projection.img_type.values"].split(",")
+    assert told["projection.month.digits"] == "2" and told["projection.year.type"] == "integer"
+    assert partitions(moto, "frames") == {}
+
+
+@pytest.mark.parametrize(
+    "operation,code,times",
+    [
+        ("UpdateTable", "ConcurrentModificationException", 2),
+        ("CreateTable", "AlreadyExistsException", 1),
+        ("CreateTable", "EntityNotFoundException", 1),
+        ("BatchCreatePartition", "AccessDeniedException", 1),
+        ("GetTable", "InternalServiceException", 4),
+        ("BatchCreatePartition", "OperationTimeoutException", 4),
+    ],
+)
+def test_an_error_of_the_catalog_delays_and_quarantines_nothing(fake, daemon, operation, code, times):
+    equip_catalog(fake, daemon)
+    daemon.sample.size, daemon.sample.frames = 16, 3
+    daemon.sample.add("vil", ["S1"])
+    if operation == "UpdateTable":
+        fake.put("raw", "drift_2019.csv", b"x,y\n1,2\n")
+    daemon.sample.write_catalog()
+    daemon.start()
+    if operation == "UpdateTable":
+        daemon.wait_idle()
+        fake.put("raw", "drift_2020.csv", b"x,y,z\n1.5,2,3\n")
+    fake.faults(fails(operation, code, times, 500 if code.startswith("Internal") else 400))
+    if operation == "UpdateTable":
+        daemon.wait_state("drift_2020.csv", "DONE")
+        assert columns(glue_table(fake, "drift"))[0] == ("x", "double")
+        assert sum(fake.struck().values()) == times
+    daemon.wait_idle()
+    assert daemon.get("/v1/status")["jobs"]["QUARANTINED"] == 0
+    stats = fake.ask("glue")["partitions"]
+    assert {tuple(v) for v in stats["frames"]} == set(folders(fake, "frames"))
+
+
+def test_a_partial_error_of_a_batch_is_tried_again(fake, daemon):
+    """The fake's `partial` fails the last entry of the first batch."""
+    equip_catalog(fake, daemon)
+    fake.ask("glue", {"partial": 1})
+    daemon.sample.size, daemon.sample.frames = 16, 3
+    daemon.sample.add("vil", ["S1"])
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    assert fake.ask("glue")["partial"] == 0
+    assert {tuple(v) for v in fake.ask("glue")["partitions"]["frames"]} == set(folders(fake, "frames"))
+
+
+def test_an_engine_that_is_switched_on_later_tells_of_what_was_there(fake, daemon):
+    equip_catalog(fake, daemon)
+    daemon.configure(catalog={"engine": "local"})
+    daemon.sample.size, daemon.sample.frames = 16, 3
+    daemon.sample.add("vil", ["S1"])
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    assert fake.ask("glue")["partitions"] == {}
+    daemon.stop()
+    daemon.configure(catalog={"engine": "glue"})
+    daemon.start()
+    fake.wait(operation="glue.BatchCreatePartition", count=2)
+    daemon.wait_for(lambda _: "frames" in fake.ask("glue")["partitions"])
+    assert {tuple(v) for v in fake.ask("glue")["partitions"]["frames"]} == set(folders(fake, "frames"))
