@@ -113,6 +113,10 @@ static void use_one_heap(void)
 {
 #ifdef __GLIBC__
     (void)mallopt(M_ARENA_MAX, 1);
+    /* Events' pixels are kept by whoever works on them, and leave no holes when they go; what is
+     * smaller comes and goes, and is given back once all is idle. */
+    (void)mallopt(M_MMAP_THRESHOLD, 3 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
 #endif
 }
 

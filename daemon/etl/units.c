@@ -21,8 +21,6 @@ struct units {
     struct err err; /**< The first that went wrong. */
 };
 
-#define WIDTH_MIN 3 /**< So that one fetches and one puts while a single worker works. */
-
 static void unit_next(struct unit *unit);
 
 static void desk_clear(struct desk *desk)
@@ -32,13 +30,22 @@ static void desk_clear(struct desk *desk)
     h5_buffer_free(&desk->inflating);
 }
 
+/** How many units fetch or put while every worker works: a disk does either in a fraction of the
+ * time that working takes, a bucket in a multiple of it. */
+static unsigned units_away(const struct services *services, unsigned workers)
+{
+    const bool near =
+        services->raw->uri->scheme == URI_FILE && services->processed->uri->scheme == URI_FILE;
+
+    return near ? (workers + 1) / 2 : workers + 2;
+}
+
 struct units *units_new(struct etl *etl, const struct units_ops *ops, struct unit_item *items,
                         size_t count)
 {
     struct units *units = mem_new(struct units);
     const unsigned workers = work_width(etl->services->work, WORK_CPU);
-    /* One unit a worker at work, and as many again fetching or putting, hide the store's time. */
-    const size_t width = MAX_OF(2 * (size_t)workers, WIDTH_MIN);
+    const size_t width = workers + units_away(etl->services, workers);
 
     *units = (struct units){
         .etl = etl,

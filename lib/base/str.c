@@ -35,6 +35,17 @@ static void reserve(struct strbuf *buf, size_t more)
     buf->cap = cap;
 }
 
+void strbuf_reserve(struct strbuf *buf, size_t more)
+{
+    const size_t step = 4096, wanted = buf->len + more + 1;
+
+    if (more < SIZE_MAX / 2 && wanted > buf->cap) { /* to the next step, not to twice as much */
+        buf->cap = (wanted + step - 1) / step * step;
+        buf->data = mem_resize(buf->data, buf->cap, 1);
+        buf->data[buf->len] = '\0';
+    }
+}
+
 void strbuf_add(struct strbuf *buf, const void *bytes, size_t len)
 {
     reserve(buf, len);

@@ -27,6 +27,8 @@ static inline void strbuf_done_ptr(struct strbuf *buf)
 }
 
 void strbuf_add(struct strbuf *buf, const void *bytes, size_t len);
+/** Room for `more` bytes at once, where it is known how many will come. */
+void strbuf_reserve(struct strbuf *buf, size_t more);
 void strbuf_puts(struct strbuf *buf, const char *text);
 void strbuf_putc(struct strbuf *buf, char c);
 void strbuf_printf(struct strbuf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
