@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 import storms
+from bucket import Bucket
 from service import Service
 
 HERE = Path(__file__).resolve().parent
@@ -202,6 +203,74 @@ class Bench:
             self.row(f"picture bytes, {kind}, {what}, {depth} bits, vs libpng", f"{int(ours) / 1e6:.2f} MB",
                      f"{int(theirs) / 1e6:.2f} MB", f"{ratio:.2f}", f"<= {goal:.2f}", ratio <= goal)
 
+    def remote(self, layout):
+        """Three events of 500, each request 20 ms away: first with nothing known, then with the layout."""
+        sets = ((37, 211, 466), (38, 210, 467))
+        path = self.data / f"large_{storms.name_of('vil', layout)}"
+        storms.large(path, layout, 500, sorted(sets[0] + sets[1]))
+        raw, key = make_store(self.data, path.stem, "vil", path, 500)
+        bucket = Bucket(raw)
+        rounds = {name: [] for name in ("first", "known", "ROS3", "fsspec", "whole")}
+        asked = {}
+        for turn in range(self.args.rounds):
+            (raw / key).unlink()
+            service = Service(
+                self.build, Path(tempfile.mkdtemp(dir=self.work)), "s3://bench", extract={"workers": 2},
+                select={"ids": [f"S{800000 + i}" for i in sets[0]]},
+                aws={"endpoint_url": bucket.url, "anonymous": True, "region": "us-east-1",
+                     "addressing": "path"},
+            ).start()
+            os.link(path, raw / key)
+            for name, run in (
+                ("first", lambda: service.submit([key], touch=False)),
+                ("known", lambda: service.reload([key], select={"ids": [f"S{800000 + i}" for i in sets[1]]})),
+            ):
+                bucket.forget()
+                rounds[name].append(1000 * run()[0])
+                asked[name] = bucket.sent, [one for one in bucket.asked if one[1] == key]
+            service.stop()
+            for how in ("ROS3", "fsspec", "whole"):
+                if how != "whole" or turn == 0:
+                    rounds[how].append(self.remote_peer(how, f"{bucket.url}/bench/{key}", sets[0]))
+        bucket.shutdown()
+        self.remote_rows(layout, path, sets, {k: statistics.median(v) for k, v in rounds.items()}, asked)
+        shutil.rmtree(raw)
+
+    def remote_peer(self, how, url, events):
+        out = self.work / "peer"
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        if how == "ROS3":
+            command = [self.build / "tests" / "peer_ros3", url, "vil", *events]
+        else:
+            chosen = ",".join(map(str, events))
+            command = [sys.executable, HERE / "peers.py", how, url, "vil", chosen, 1, "-", 0, out]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{how}: {done.stderr[-2000:]}")
+        return 1000 * float(done.stdout.split()[0])
+
+    def remote_rows(self, layout, path, sets, ms, asked):
+        work = f"3 of 500 over HTTP, {layout}"
+        lines = storms.chunks_of(path, "vil")
+        bounds = {CONTIGUOUS: 1.01, EVENT: 1.03}
+        self.detail[work] = {"ms": ms, "asked": asked}
+        for name, events in (("first", sets[0]), ("known", sets[1])):
+            needed = sum(int(lines[i].split()[1]) for i in events)
+            ratio = asked[name][0] / needed
+            what = "nothing known" if name == "first" else "layout in the catalog"
+            self.row(f"{work}, bytes, {what}", f"{asked[name][0] / 1e6:.2f} MB", f"{needed / 1e6:.2f} MB needed",
+                     f"{ratio:.3f}", f"<= {bounds[layout]}", ratio <= bounds[layout])
+        for how, goal in (("ROS3", 4.5), ("whole", 100), ("fsspec", None)):
+            for name in ("first", "known"):
+                ratio = ms[how] / ms[name]
+                self.row(f"{work}, {name}, vs the pixels by {how}", f"{ms[name]:.0f} ms", f"{ms[how]:.0f} ms", f"{ratio:.1f}x",
+                         f">= {goal}x" if goal and name == "first" else "",
+                         ratio >= goal if goal and name == "first" else None)
+        extra = [one for one in asked["known"][1] if one[0] != "GET" or not one[2]]
+        self.row(f"{work}, requests, layout known", f"{len(asked['known'][1])}", f"first: {len(asked['first'][1])}", "",
+                 "data only", not extra)
+
     def idle(self):
         import time
 
@@ -260,6 +329,9 @@ class Bench:
         for kind in ("vil", "ir069", "vis"):
             if (kind, CONTIGUOUS) in paths and self.wanted("bytes"):
                 self.sizes(kind, paths[kind, CONTIGUOUS])
+        for layout in () if quick else (CONTIGUOUS, EVENT):
+            if self.wanted("HTTP", layout):
+                self.remote(layout)
         if self.wanted("idle"):
             self.idle()
         if self.wanted("job"):

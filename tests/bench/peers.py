@@ -3,6 +3,7 @@
 
     peers.py imsave|pil|numpy FILE TYPE EVENTS PROCESSES COLORS COUNT DIR
     peers.py flashes FILE lght EVENTS PROCESSES - 0 DIR
+    peers.py whole|fsspec URL vil EVENT,EVENT... 1 - 0 DIR     the pixels of some events over HTTP
 
 imsave and pil take the statistics with numpy's own functions; numpy is tuned: transposed once, counted,
 statistics from the counts. All make the pictures that sevird makes: the same colours, a sheet an event.
@@ -22,12 +23,14 @@ import numpy as np
 import pandas as pd
 
 HOW, FILE, TYPE, EVENTS, PROCESSES, COLORS, COUNT, DIR = sys.argv[1:9]
-EVENTS, PROCESSES, COUNT = int(EVENTS), int(PROCESSES), int(COUNT)
+REMOTE = HOW in ("whole", "fsspec")
+PROCESSES, COUNT = int(PROCESSES), int(COUNT)
+EVENTS = [int(event) for event in EVENTS.split(",")] if REMOTE else int(EVENTS)
 PERCENTILES = [1, 10, 25, 50, 75, 90, 99]
 THRESHOLDS = [16, 74, 133, 160, 181, 219]
 THUMB, COLUMNS = 192, 8
 
-if HOW != "flashes":
+if COLORS != "-":
     with open(COLORS, "rb") as file:
         PALETTE = np.frombuffer(file.read(768), np.uint8).reshape(256, 3)
         INDEX = np.frombuffer(file.read(65536), np.uint8)
@@ -40,7 +43,7 @@ if HOW == "imsave":
     from matplotlib.colors import ListedColormap
 
     CMAP = ListedColormap(PALETTE[:COUNT] / 255)
-elif HOW != "flashes":
+elif COLORS != "-":
     from PIL import Image
 
 
@@ -127,7 +130,30 @@ def flashes(events):
     return [pd.concat(tables)]
 
 
+def remote():
+    if HOW == "whole":
+        import shutil
+        import urllib.request
+
+        began = time.perf_counter()
+        with urllib.request.urlopen(FILE) as answer, open(f"{DIR}/whole.h5", "wb") as file:
+            shutil.copyfileobj(answer, file, 1 << 20)
+        opened = open(f"{DIR}/whole.h5", "rb")
+    else:
+        import fsspec
+
+        began = time.perf_counter()
+        opened = fsspec.filesystem("http").open(FILE, block_size=65536, cache_type="bytes")
+    with h5py.File(opened) as file:
+        for event in EVENTS:
+            file[TYPE][event]
+    print(f"{time.perf_counter() - began:.6f} 0")
+
+
 def main():
+    if REMOTE:
+        remote()
+        return
     began = time.perf_counter()
     parts = min(2 * PROCESSES, EVENTS)
     cuts = [(EVENTS * k // parts, EVENTS * (k + 1) // parts) for k in range(parts)]

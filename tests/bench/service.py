@@ -89,16 +89,29 @@ class Service:
         if touch:
             for key in keys:
                 os.utime(self.raw / key)
+        base = self.config["raw"]["uri"]
+
+        def tell():
+            for start in range(0, len(keys), 1000):
+                uris = [f"{base}/{key}" for key in keys[start : start + 1000]]
+                self.ask("POST", "/v1/submit", {"uris": uris})
+
+        return self.watch(keys, tell)
+
+    def reload(self, keys, **changes):
+        """The same from a change of the configuration on, which makes the jobs of `keys` run again."""
+        self.config.update(changes)
+        (self.base / "sevird.json").write_text(json.dumps(self.config))
+        return self.watch(keys, lambda: self.ask("POST", "/v1/reload"))
+
+    def watch(self, keys, tell):
         stream = Unix(self.socket)
         stream.request("GET", "/v1/events")
         lines = stream.getresponse()
-        last = {}
+        last, stages = {}, {}
         waiting = set(keys)
         began = time.perf_counter()
-        base = self.config["raw"]["uri"]
-        for start in range(0, len(keys), 1000):
-            self.ask("POST", "/v1/submit", {"uris": [f"{base}/{key}" for key in keys[start : start + 1000]]})
-        stages = {}
+        tell()
         while waiting:
             line = lines.readline()
             if not line:

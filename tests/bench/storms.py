@@ -6,6 +6,7 @@ frames. A few events are made, and turned and mirrored to as many as are wanted.
 
 import csv
 import sys
+import zlib
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -144,6 +145,27 @@ def make(folder, wanted):
             jobs.append((path, kind, layout, count, base))
         pool.map(write, jobs, 1)
     return paths
+
+
+def large(path, layout, count, there):
+    """A file of radar as large as SEVIR's. Contiguous: events that are not `there` are holes."""
+    if path.exists():
+        return
+    part = path.with_suffix(".part")
+    data = [event(("vil", seed)) for seed in range(3)]
+    size = SIZES["vil"]
+    shape = (count, size, size, FRAMES)
+    with h5py.File(part, "w") as file:
+        made = file.create_dataset("vil", shape, "u1", **LAYOUTS[layout](shape))
+        if made.chunks:
+            chunks = [zlib.compress(one.tobytes(), 4) for one in data]
+            for i in range(count):
+                made.id.write_direct_chunk((i, 0, 0, 0), chunks[i % len(chunks)])
+        else:
+            for i in there:
+                made[i] = data[i % len(data)]
+        file["id"] = np.array([f"S{800000 + i}".encode() for i in range(count)], "S10")
+    part.rename(path)
 
 
 def chunks_of(path, kind):
