@@ -115,22 +115,52 @@ static void give_back_memory(struct daemon *daemon)
 #endif
 }
 
+/** Nothing is under way that nobody else would tell us the end of. */
+static bool is_at_rest(const struct daemon *daemon)
+{
+    return daemon->phase != DAEMON_DRAINING && !daemon->writer_failed &&
+           job_queue_idle(daemon->services.queue) && !intake_busy(daemon->services.intake);
+}
+
+/** An idle daemon has no pulse: it would be a wake-up that no configuration asks for. */
+static void pulse_in(const struct daemon *daemon, int64_t delay_ms)
+{
+    if (!daemon->pulse->due && daemon->phase != DAEMON_STOPPING) {
+        daemon->pulse->due = true;
+        loop_timer_arm(daemon->pulse->timer, delay_ms);
+    }
+}
+
+static void on_event(const struct job_event_record *record, void *arg)
+{
+    (void)record;
+    pulse_in(arg, PULSE_MS);
+}
+
+static void probe(struct daemon *daemon)
+{
+    daemon->writer_asked = true;
+    daemon->writer_asked_ms = now_mono_ms();
+    job_store_write(daemon->services.jobs, probe_writer, on_writer_answered, daemon);
+}
+
 static void on_pulse(void *arg)
 {
     struct daemon *daemon = arg;
-    struct services *services = &daemon->services;
+    const bool rests = is_at_rest(daemon);
 
     give_back_memory(daemon);
-    if (daemon->phase == DAEMON_DRAINING && job_queue_idle(services->queue) &&
-        !intake_busy(services->intake)) {
+    if (daemon->phase == DAEMON_DRAINING && job_queue_idle(daemon->services.queue) &&
+        !intake_busy(daemon->services.intake)) {
         daemon_set_phase(daemon, DAEMON_DRAINED);
     }
-    if (!daemon->writer_asked) {
-        daemon->writer_asked = true;
-        daemon->writer_asked_ms = now_mono_ms();
-        job_store_write(services->jobs, probe_writer, on_writer_answered, daemon);
+    if (!daemon->writer_asked && (!rests || daemon->pulse->probe)) {
+        daemon->pulse->probe = false;
+        probe(daemon);
     }
-    loop_timer_arm(daemon->pulse, PULSE_MS);
+    if (!rests || daemon->writer_asked) {
+        pulse_in(daemon, PULSE_MS);
+    }
 }
 
 bool daemon_ready(const struct daemon *daemon)
@@ -140,6 +170,9 @@ bool daemon_ready(const struct daemon *daemon)
     const bool late =
         daemon->writer_asked && now_mono_ms() - daemon->writer_asked_ms > WRITER_PATIENCE_MS;
 
+    /* Who asks will ask again: let what he is told then be fresh. */
+    daemon->pulse->probe = true;
+    pulse_in(daemon, 0);
     return open && !daemon->writer_failed && !late;
 }
 
@@ -175,13 +208,14 @@ static void wait_for_lanes(void *arg)
         stop_next(daemon);
         return;
     }
-    loop_timer_arm(daemon->pulse, 1);
+    loop_timer_arm(daemon->pulse->timer, 1);
 }
 
 static void on_pulse_while_stopping(void *arg)
 {
     struct daemon *daemon = arg;
 
+    daemon->pulse->due = false;
     if (daemon->phase != DAEMON_STOPPING) {
         on_pulse(daemon);
     } else if (daemon->stop_step == STOP_LANES) {
@@ -249,7 +283,7 @@ void daemon_stop(struct daemon *daemon)
     }
     daemon_notify_stopping(daemon->notify);
     daemon_set_phase(daemon, DAEMON_STOPPING);
-    loop_timer_disarm(daemon->pulse);
+    loop_timer_disarm(daemon->pulse->timer);
     loop_timer_arm(daemon->deadline, STOP_DEADLINE_MS);
     daemon->stop_step = STOP_SOURCE;
     stop_run(daemon);
@@ -328,6 +362,28 @@ static enum rc make_services(struct daemon *daemon, struct err *err)
     return ops_start(services, daemon, &daemon->ops, err);
 }
 
+static void pulse_start(struct daemon *daemon)
+{
+    struct services *services = &daemon->services;
+
+    daemon->pulse = mem_new(struct daemon_pulse);
+    *daemon->pulse = (struct daemon_pulse){
+        .timer = loop_timer_new(services->loop, on_pulse_while_stopping, daemon),
+        .listener = job_events_listen(services->events, job_events_last(services->events), on_event,
+                                      daemon),
+        .probe = true,
+    };
+}
+
+static void pulse_stop(struct daemon_pulse *pulse)
+{
+    if (pulse != NULL) { /* else there was no start */
+        loop_timer_free(pulse->timer);
+        job_events_unlisten(pulse->listener);
+        free(pulse);
+    }
+}
+
 static void start(struct daemon *daemon)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, 0};
@@ -337,7 +393,7 @@ static void start(struct daemon *daemon)
 
     daemon->signals = signals_start(services->loop, numbers, on_signal, daemon);
     daemon->notify = daemon_notify_start(services);
-    daemon->pulse = loop_timer_new(services->loop, on_pulse_while_stopping, daemon);
+    pulse_start(daemon);
     daemon->deadline = loop_timer_new(services->loop, on_deadline, daemon);
     daemon->started_ms = now_wall_ms();
     log_note(LOG_DAEMON,
@@ -362,7 +418,7 @@ static void take_down(struct daemon *daemon)
     struct services *services = &daemon->services;
 
     loop_timer_free(daemon->deadline);
-    loop_timer_free(daemon->pulse);
+    pulse_stop(daemon->pulse);
     daemon_notify_stop(daemon->notify);
     signals_stop(daemon->signals);
     glue_engine_free(daemon->glue);

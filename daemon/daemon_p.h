@@ -27,7 +27,14 @@ struct daemon {
     struct ops *ops;
     struct signals *signals;
     struct daemon_notify *notify;
-    struct loop_timer *pulse;    /**< Once a second: is the drain over, does the writer answer. */
+    /** Twice a second while there is work: is the drain over, does the writer answer, may memory be
+     * handed back. */
+    struct daemon_pulse {
+        struct loop_timer *timer;
+        struct job_events_listener *listener; /**< Whatever happens starts it again. */
+        bool due;                             /**< The timer is armed. */
+        bool probe;                           /**< Ask the writer, also at rest. */
+    } * pulse;
     struct loop_timer *deadline; /**< Of the stop. */
 
     enum daemon_phase phase;
