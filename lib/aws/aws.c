@@ -356,6 +356,18 @@ static void watch_request(const struct aws_call *call, const struct http_answer 
     }
 }
 
+/** Signing bears minutes of difference, and is corrected only when it is refused; who compares the
+ * server's times with ours does not. */
+static void note_clock(struct aws *aws, const struct http_answer *answer)
+{
+    const char *date = answer != NULL ? http_answer_header(answer, "date") : NULL;
+    const int64_t date_s = date != NULL ? aws_parse_date(date) : 0;
+
+    if (date_s != 0) {
+        aws->clock_offset_s = date_s - now_wall_ms() / 1000;
+    }
+}
+
 static void on_answer(const struct http_answer *answer, const struct err *err, void *arg)
 {
     struct aws_call *call = arg;
@@ -363,6 +375,7 @@ static void on_answer(const struct http_answer *answer, const struct err *err, v
 
     call->transfer = NULL;
     watch_request(call, answer);
+    note_clock(call->aws, answer);
     aws_judge(&call->request, answer, err, &verdict);
     if (verdict.rc == RC_OK) {
         retry_bucket_refund(&call->aws->bucket, call->taken);

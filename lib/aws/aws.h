@@ -107,7 +107,7 @@ unsigned aws_busy(const struct aws *aws);
 /** The effective region, once it is known ("" before the first call). */
 const char *aws_region(const struct aws *aws);
 struct credentials *aws_credentials(struct aws *aws);
-/** Server minus our clock, as last corrected, in seconds. */
+/** Server minus our clock, as the last answer's date has shown, in seconds. */
 int64_t aws_clock_offset_s(const struct aws *aws);
 
 /** A JSON-protocol call (SQS 1.0; Glue, Athena, EventBridge, Logs 1.1): POST / with X-Amz-Target.

@@ -216,7 +216,7 @@ bool aws_clock_learn(struct aws *aws, const char *host, int64_t date_s, int64_t 
     if (clock == NULL) {
         return false;
     }
-    clock->offset_s = aws->clock_offset_s = offset_s;
+    clock->offset_s = offset_s;
     return true;
 }
 

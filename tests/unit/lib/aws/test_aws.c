@@ -525,6 +525,25 @@ static void a_skewed_clock_is_put_right_and_stays_so(void **state)
     assert_int_equal(fake_asked(fake), 4);
 }
 
+static void a_clock_that_differs_a_little_is_known_and_no_reason_to_repeat(void **state)
+{
+    (void)state;
+    char date[64], headers[128];
+    const time_t there = (time_t)(now_wall_ms() / 1000 - 100);
+    struct tm tm;
+
+    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&there, &tm));
+    snprintf(headers, sizeof(headers), "Date: %s\r\n", date);
+    const struct fake_answer script[] = {{.status = 200, .headers = headers}, {.status = 200}};
+
+    fake_script(fake, script, ARRAY_LEN(script));
+    assert_int_equal(run(&put_object).rc, RC_OK);
+    assert_in_range(-aws_clock_offset_s(aws), 99, 120);
+    assert_int_equal(run(&put_object).rc, RC_OK); /* an answer without a date says nothing */
+    assert_in_range(-aws_clock_offset_s(aws), 99, 120);
+    assert_string_equal(reasons, "");
+}
+
 static void a_head_s_refusal_may_be_the_clock_s_fault(void **state)
 {
     (void)state;
@@ -713,6 +732,7 @@ int main(void)
         TEST(a_host_that_is_gone_is_a_network_failure_in_the_end),
         TEST(a_200_may_hold_an_error),
         TEST(a_skewed_clock_is_put_right_and_stays_so),
+        TEST(a_clock_that_differs_a_little_is_known_and_no_reason_to_repeat),
         TEST(a_head_s_refusal_may_be_the_clock_s_fault),
         TEST(a_clock_that_jumps_is_followed_once),
         TEST(a_bucket_s_region_is_followed_and_remembered),
