@@ -19,6 +19,19 @@ struct sns_call {
     void *arg;
 };
 
+/** Of an error that is no message's fault, but that of the topic's name, the endpoint or the
+ * profile: every message would be refused so, and none of them is to be given up for it. */
+static const struct err *not_the_message(const struct aws_answer *answer, const struct err *err,
+                                         struct err *room)
+{
+    if (err->rc != RC_INVALID || (answer->http != NULL && strstr(err->text, "TopicArn") == NULL)) {
+        return err;
+    }
+    *room = *err;
+    room->rc = RC_HOST;
+    return room;
+}
+
 static void on_published(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct sns_call *call = arg;
@@ -26,11 +39,12 @@ static void on_published(const struct aws_answer *answer, const struct err *err,
     const char *id = "";
     struct err wrong;
 
-    if (err == NULL &&
-        xml_parse(answer->http->body, answer->http->body_len, &doc, &wrong) != RC_OK) {
+    if (err != NULL) {
+        err = not_the_message(answer, err, &wrong);
+    } else if (xml_parse(answer->http->body, answer->http->body_len, &doc, &wrong) != RC_OK) {
         err_wrap(&wrong, "Publish");
         err = &wrong;
-    } else if (err == NULL) {
+    } else {
         id = xml_text(xml_child(xml_root(doc), "PublishResult"), "MessageId");
         if (id[0] == '\0') {
             err_set(&wrong, RC_CORRUPT, "Publish: the answer has no message id");

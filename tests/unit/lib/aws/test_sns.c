@@ -1,0 +1,68 @@
+/** @file
+ * SNS: what is believed of the answers.
+ */
+#include "tests/unit.h"
+
+#include "lib/aws/sns.h"
+#include "tests/unit/lib/aws/fake_aws.h"
+
+#define TOPIC "arn:aws:sns:us-east-1:123456789012:done"
+
+static enum rc seen;
+static char id[64];
+
+static void on_done(const char *message_id, const struct err *err, void *arg)
+{
+    (void)arg;
+    seen = err != NULL ? err->rc : RC_OK;
+    snprintf(id, sizeof(id), "%s", message_id != NULL ? message_id : "");
+}
+
+static enum rc publish(unsigned status, const char *body, enum rc rc, const char *text)
+{
+    struct err err;
+
+    sns_publish(NULL, TOPIC, "subject", "message", NULL, 0, on_done, NULL);
+    err_set(&err, rc, "%s", text);
+    fake_answer(status, body, "", rc == RC_OK ? NULL : &err);
+    fake_done();
+    return seen;
+}
+
+static void what_was_taken_has_an_id(void **state)
+{
+    (void)state;
+    assert_int_equal(publish(200,
+                             "<PublishResponse><PublishResult><MessageId>m1</MessageId>"
+                             "</PublishResult></PublishResponse>",
+                             RC_OK, ""),
+                     RC_OK);
+    assert_string_equal(id, "m1");
+    assert_int_equal(publish(200, "<PublishResponse/>", RC_OK, ""), RC_CORRUPT);
+    assert_int_equal(publish(200, "<html", RC_OK, ""), RC_CORRUPT);
+}
+
+static void only_what_is_wrong_with_the_message_is_its_own_fault(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        publish(400, "<x/>", RC_INVALID,
+                "Publish 'sns': InvalidParameter: Invalid parameter: Message too long"),
+        RC_INVALID);
+    assert_int_equal(publish(400, "<x/>", RC_INVALID,
+                             "Publish 'sns': InvalidParameter: Invalid parameter: TopicArn"),
+                     RC_HOST);
+    assert_int_equal(publish(0, NULL, RC_INVALID, "plain http to 'sns.test' is not allowed"),
+                     RC_HOST);
+    assert_int_equal(publish(404, "<x/>", RC_NOT_FOUND, "Publish 'sns': NotFound"), RC_NOT_FOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_taken_has_an_id),
+        cmocka_unit_test(only_what_is_wrong_with_the_message_is_its_own_fault),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
