@@ -205,6 +205,17 @@ static enum rc check_endpoint(const char *key, const char *url, struct err *err)
     return RC_OK;
 }
 
+/** The configuration is shown to who asks for it; the environment is not. */
+static enum rc check_proxy(const struct conf *conf, struct err *err)
+{
+    if (conf->aws_proxy != NULL && strchr(conf->aws_proxy, '@') != NULL) {
+        return err_set(err, RC_INVALID,
+                       "'aws.proxy': expected http://host:port, without a user or password: they "
+                       "belong into the environment (HTTPS_PROXY)");
+    }
+    return RC_OK;
+}
+
 enum rc conf_listen_parse(const char *text, struct conf_listen *ret_listen, struct err *err)
 {
     const char *colon = strrchr(text, ':');
@@ -274,9 +285,9 @@ enum rc conf_check(const struct conf *conf, struct err *err)
         check_endpoint("raw.aws.endpoint_url", conf->raw_aws_endpoint_url, err) != RC_OK ||
         check_endpoint("processed.aws.endpoint_url", conf->processed_aws_endpoint_url, err) !=
             RC_OK ||
-        check_queues(conf, err) != RC_OK || check_topic(conf, err) != RC_OK ||
-        check_athena(conf, err) != RC_OK || check_engines(conf, err) != RC_OK ||
-        check_servers(conf, err) != RC_OK) {
+        check_proxy(conf, err) != RC_OK || check_queues(conf, err) != RC_OK ||
+        check_topic(conf, err) != RC_OK || check_athena(conf, err) != RC_OK ||
+        check_engines(conf, err) != RC_OK || check_servers(conf, err) != RC_OK) {
         return err->rc;
     }
     if (conf->retry_base_ms > conf->retry_cap_ms) {

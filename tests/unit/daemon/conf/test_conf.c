@@ -238,6 +238,7 @@ static const struct {
     {"{\"http\": {\"listen\": \"::1:80\"}}", "the address must be numeric"},
     {"{\"control\": {\"socket\": \"run/c\"}}", "'control.socket': 'run/c' is not an absolute"},
     {"{\"aws\": {\"endpoint_url\": \"https://me:secret@x\"}}", "without a user"},
+    {"{\"aws\": {\"proxy\": \"http://me:secret@x:3128\"}}", "without a user"},
     {"{\"aws\": {\"endpoint_url\": \"host:9000\"}}", "'aws.endpoint_url': expected http"},
     {"{\"select\": {\"bbox\": [1, 2, 3]}}", "'select.bbox': expected four numbers"},
     {"{\"select\": {\"bbox\": [1, 2, 3, \"x\"]}}", "'select.bbox': expected four numbers"},
