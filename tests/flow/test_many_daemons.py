@@ -162,8 +162,8 @@ def test_who_was_robbed_of_its_claim_stops_and_removes_nothing(fake, make_daemon
     fake.faults(stuck)
     one.start()
     fake.wait(operation="s3.CreateMultipartUpload", count=0)
-    one.wait_for(lambda status: status["jobs"]["EXTRACTING"] == 1)
-    key = fake.keys("processed", "_claims/")[0]
+    one.wait_for(lambda _: fake.keys("processed", "_claims/data/"))  # not the catalog's, which ends
+    key = fake.keys("processed", "_claims/data/")[0]
     claim = {"claim": 1, "owner": "somebody", "who": "elsewhere", "lease_ms": 1000}
     fake.put("processed", key, json.dumps(claim).encode())
     one.wait_for(lambda _: "the claim on" in one.log() and "is lost: taken over by elsewhere" in one.log())
