@@ -574,3 +574,15 @@ def test_an_engine_that_is_switched_on_later_tells_of_what_was_there(fake, daemo
     fake.wait(operation="glue.BatchCreatePartition", count=2)
     daemon.wait_for(lambda _: "frames" in fake.ask("glue")["partitions"])
     assert {tuple(v) for v in fake.ask("glue")["partitions"]["frames"]} == set(folders(fake, "frames"))
+
+
+@pytest.mark.parametrize("crawl,extract", [(True, False), (False, True)])
+def test_each_engine_works_beside_the_local_other(fake, daemon, by_local_engine, crawl, extract):
+    with Glue(fake, daemon, crawl=crawl, extract=extract) as glue:
+        fill(lambda key, body: fake.put("raw", key, body))
+        daemon.start()
+        for key in TABLES:
+            daemon.wait_state(key, "DONE")
+        assert tables(fake) == by_local_engine[0]
+        assert {row[0]: row[1:] for row in daemon.query("SELECT * FROM storms")} == by_local_engine[1]
+        assert bool(glue.crawls()) == crawl and bool(glue.runs()) == extract
