@@ -9,11 +9,6 @@
 #include "lib/base/mem.h"
 #include "lib/sevir/selection.h"
 
-/** Rows that lie side by side are fetched together up to this many decoded bytes. */
-#define UNIT_BYTES ((uint64_t)4 << 20)
-/** A chunk that several events share is inflated once for all of them up to this many. */
-#define GROUP_BYTES ((uint64_t)64 << 20)
-
 struct frames {
     struct units *units;
     struct month_files *files;
@@ -174,18 +169,14 @@ static bool fits(const struct etl *etl, const struct layout_dataset *dataset, ui
 static size_t unit_rows(const struct etl *etl, size_t index, const struct layout_dataset *dataset)
 {
     const struct etl_row *rows = etl->rows;
-    const uint64_t row_bytes = layout_row_bytes(dataset);
     const uint64_t first = (uint64_t)rows[index].row->file_index;
-    const uint64_t depth = dataset->storage == LAYOUT_CHUNKED ? dataset->chunk_dims[0] : 1;
-    const uint64_t most = (depth > 1 ? GROUP_BYTES : UNIT_BYTES) / row_bytes;
     size_t to = index + 1;
 
     for (; to < etl->row_count && rows[to].row->img_type == rows[index].row->img_type; to++) {
         const uint64_t at = (uint64_t)rows[to].row->file_index;
-        const uint64_t before = (uint64_t)rows[to - 1].row->file_index;
-        const bool together = depth > 1 ? at / depth == first / depth : at <= before + 1;
+        const uint64_t last = (uint64_t)rows[to - 1].row->file_index;
 
-        if (!together || at - first + 1 > most || !fits(etl, dataset, at - first + 1)) {
+        if (!h5_rows_together(dataset, first, last, at) || !fits(etl, dataset, at - first + 1)) {
             break;
         }
     }

@@ -113,6 +113,22 @@ static enum rc plan_indirect(struct h5_slab *slab, const struct err *why, struct
     return RC_OK;
 }
 
+/** Rows that lie side by side are fetched together up to this many decoded bytes. */
+#define SIDE_BY_SIDE_BYTES ((uint64_t)4 << 20)
+/** A chunk that several rows share is inflated once for all of them up to this many. */
+#define SHARED_BYTES ((uint64_t)64 << 20)
+
+bool h5_rows_together(const struct layout_dataset *dataset, uint64_t first, uint64_t last,
+                      uint64_t at)
+{
+    const uint64_t depth = dataset->storage == LAYOUT_CHUNKED ? dataset->chunk_dims[0] : 1;
+    const uint64_t row_bytes = layout_row_bytes(dataset);
+    const bool together = depth > 1 ? at / depth == first / depth : at <= last + 1;
+
+    return together && row_bytes > 0 &&
+           at - first + 1 <= (depth > 1 ? SHARED_BYTES : SIDE_BY_SIDE_BYTES) / row_bytes;
+}
+
 enum rc h5_slab_open(struct h5_helper *helper, const struct h5_object *object,
                      const struct layout *layout, const struct layout_dataset *dataset,
                      uint64_t first, uint64_t count, struct h5_slab **ret_slab, struct err *err)

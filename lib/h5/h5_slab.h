@@ -22,6 +22,11 @@ enum rc h5_slab_open(struct h5_helper *helper, const struct h5_object *object,
 void h5_slab_free(struct h5_slab *slab);
 SCOPED_FN(struct h5_slab, h5_slab_free)
 
+/** Whether row `at` is fetched together with rows `first` to `last` before it: they share a chunk,
+ * or lie side by side, and are not too many for one slab. */
+bool h5_rows_together(const struct layout_dataset *dataset, uint64_t first, uint64_t last,
+                      uint64_t at);
+
 /** Memory it will hold at its peak, fetched, scratch and decoded: ask the budget for this. */
 uint64_t h5_slab_bytes(const struct h5_slab *slab);
 /** Bytes it will ask of the store, and the least that could do. */
