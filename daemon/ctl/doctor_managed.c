@@ -1,0 +1,105 @@
+/** @file
+ * What is managed by others, where it is configured: the topic, and Athena with its database.
+ */
+#include <inttypes.h>
+
+#include "daemon/ctl/ctl_doctor.h"
+#include "lib/base/mem.h"
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+static void check_topic(struct doctor *doctor, const char *arn)
+{
+    const struct sigv4_pair pair = {"TopicArn", arn};
+    scoped(doctor_answer_done) struct doctor_answer answer;
+
+    if (doctor_ask_query(doctor, doctor->aws, "sns", "2010-03-31", "GetTopicAttributes", &pair, 1,
+                         &answer)) {
+        doctor_find(doctor, FINDING_OK, "topic", "", "'%s' is there", arn);
+    } else {
+        doctor_find(doctor, answer.err.rc == RC_DENIED ? FINDING_WARN : FINDING_FAIL, "topic",
+                    "make the topic, or mend notify.sns_topic_arn; allow sns:GetTopicAttributes",
+                    "'%s': %s", arn, answer.err.text);
+    }
+}
+
+static void check_workgroup(struct doctor *doctor, const char *name)
+{
+    scoped(doctor_answer_done) struct doctor_answer answer;
+    json_t *told;
+
+    if (!doctor_ask_json(doctor, doctor->aws, "athena", "1.1", "AmazonAthena.GetWorkGroup", NULL,
+                         json_pack("{s:s}", "WorkGroup", name), &answer, &told)) {
+        doctor_refused(doctor, FINDING_FAIL, "athena.workgroup",
+                       "make the workgroup, or mend athena.workgroup; allow athena:GetWorkGroup",
+                       &answer.err);
+        return;
+    }
+    const json_t *group = json_object_get(told, "WorkGroup");
+    const json_t *conf = json_object_get(group, "Configuration");
+    const json_t *result = json_object_get(conf, "ResultConfiguration");
+    const json_int_t cutoff =
+        json_integer_value(json_object_get(conf, "BytesScannedCutoffPerQuery"));
+
+    if (!json_is_object(group) || strcmp(text_of(group, "State"), "DISABLED") == 0) {
+        doctor_find(doctor, FINDING_FAIL, "athena.workgroup", "make it, or enable it",
+                    "the workgroup '%s' %s", name,
+                    !json_is_object(group) ? "is not there" : "is disabled");
+    } else {
+        doctor_find(doctor, FINDING_OK, "athena.workgroup", "", "the workgroup '%s' is there",
+                    name);
+        if (text_of(result, "OutputLocation")[0] == '\0' &&
+            doctor->conf->athena_output_location == NULL) {
+            doctor_find(doctor, FINDING_FAIL, "athena.output",
+                        "give one to the workgroup, or set athena.output_location",
+                        "the workgroup '%s' has no place for answers", name);
+        }
+        if (cutoff == 0) {
+            doctor_find(doctor, FINDING_WARN, "athena.limit",
+                        "set BytesScannedCutoffPerQuery of the workgroup",
+                        "nothing limits what one query of '%s' scans", name);
+        }
+    }
+    json_decref(told);
+}
+
+/** One thing of Glue's by its name. */
+static void check_named(struct doctor *doctor, const char *check, const char *target,
+                        const char *name, const char *mend)
+{
+    scoped(doctor_answer_done) struct doctor_answer answer;
+    json_t *told;
+
+    if (doctor_ask_json(doctor, doctor->aws, "glue", "1.1", target, NULL,
+                        strcmp(target, "AWSGlue.GetJob") == 0 ? json_pack("{s:s}", "JobName", name)
+                                                              : json_pack("{s:s}", "Name", name),
+                        &answer, &told)) {
+        doctor_find(doctor, FINDING_OK, check, "", "'%s' is there", name);
+        json_decref(told);
+    } else {
+        doctor_refused(doctor, FINDING_FAIL, check, mend, &answer.err);
+    }
+}
+
+void doctor_check_managed(struct doctor *doctor)
+{
+    const struct conf *conf = doctor->conf;
+
+    if (doctor->aws == NULL) {
+        return;
+    }
+    if (conf->notify_sns_topic_arn != NULL) {
+        check_topic(doctor, conf->notify_sns_topic_arn);
+    }
+    if (conf->athena_workgroup != NULL || conf->athena_output_location != NULL) {
+        check_workgroup(doctor,
+                        conf->athena_workgroup != NULL ? conf->athena_workgroup : "primary");
+        check_named(doctor, "athena.database", "AWSGlue.GetDatabase", conf->athena_database,
+                    "make the database, or mend athena.database; allow glue:GetDatabase");
+    }
+}
