@@ -283,6 +283,7 @@ void daemon_stop(struct daemon *daemon)
     }
     daemon_notify_stopping(daemon->notify);
     daemon_set_phase(daemon, DAEMON_STOPPING);
+    daemon_cloudwatch_quiet(daemon->cloudwatch);
     loop_timer_disarm(daemon->pulse->timer);
     loop_timer_arm(daemon->deadline, STOP_DEADLINE_MS);
     daemon->stop_step = STOP_SOURCE;
@@ -393,6 +394,7 @@ static void start(struct daemon *daemon)
 
     daemon->signals = signals_start(services->loop, numbers, on_signal, daemon);
     daemon->notify = daemon_notify_start(services);
+    daemon->cloudwatch = daemon_cloudwatch_start(services);
     pulse_start(daemon);
     daemon->deadline = loop_timer_new(services->loop, on_deadline, daemon);
     daemon->started_ms = now_wall_ms();
@@ -420,6 +422,7 @@ static void take_down(struct daemon *daemon)
     loop_timer_free(daemon->deadline);
     pulse_stop(daemon->pulse);
     daemon_notify_stop(daemon->notify);
+    daemon_cloudwatch_stop(daemon->cloudwatch);
     signals_stop(daemon->signals);
     glue_engine_free(daemon->glue);
     intake_free(services->intake);

@@ -32,9 +32,9 @@ static void on_retried(const char *service, const char *reason, void *arg)
 static bool needs_aws(const struct conf *conf)
 {
     return conf->sources_sqs_queue_url != NULL || conf->notify_sns_topic_arn != NULL ||
-           conf->athena_workgroup != NULL || conf->athena_output_location != NULL ||
-           strcmp(conf->crawl_engine, "glue") == 0 || strcmp(conf->extract_engine, "glue") == 0 ||
-           strcmp(conf->catalog_engine, "glue") == 0;
+           conf->cloudwatch_push || conf->athena_workgroup != NULL ||
+           conf->athena_output_location != NULL || strcmp(conf->crawl_engine, "glue") == 0 ||
+           strcmp(conf->extract_engine, "glue") == 0 || strcmp(conf->catalog_engine, "glue") == 0;
 }
 
 static enum aws_addressing addressing_of(const char *text)

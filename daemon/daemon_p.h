@@ -10,6 +10,7 @@
 #include "daemon/source/source.h"
 #include "lib/run/signals.h"
 
+struct daemon_cloudwatch;
 struct daemon_notify;
 struct glue_engine;
 
@@ -27,6 +28,7 @@ struct daemon {
     struct ops *ops;
     struct signals *signals;
     struct daemon_notify *notify;
+    struct daemon_cloudwatch *cloudwatch; /**< NULL: nothing is pushed. */
     /** Twice a second while there is work: is the drain over, does the writer answer, may memory be
      * handed back. */
     struct daemon_pulse {
@@ -72,6 +74,14 @@ enum rc daemon_look_at_stores(struct services *services, struct err *err);
 
 /** A bucket may be published to by other daemons as well: then objects are claimed. */
 void daemon_share_processed(struct services *services);
+
+/** Push key metrics to CloudWatch from now on; NULL where the configuration does not want it, which
+ * the calls below take. */
+struct daemon_cloudwatch *daemon_cloudwatch_start(struct services *services);
+/** No more pushes; one may be under way. */
+void daemon_cloudwatch_quiet(struct daemon_cloudwatch *cloudwatch);
+/** Requires: none is. */
+void daemon_cloudwatch_stop(struct daemon_cloudwatch *cloudwatch);
 
 /** NULL, and every call below does nothing, when systemd did not start us. */
 struct daemon_notify *daemon_notify_start(struct services *services);

@@ -67,6 +67,9 @@ struct conf {
         *athena_database; /**< NULL: see options.def. */
     int64_t athena_limit_ms;
     double athena_price_per_tb;
+    bool cloudwatch_push;
+    char *cloudwatch_namespace, *cloudwatch_instance; /**< `instance` NULL: the host's name. */
+    int64_t cloudwatch_interval_ms;
     char *log_level;
     int64_t query_limit_ms;
 };
