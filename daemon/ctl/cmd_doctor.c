@@ -45,7 +45,9 @@ static void print_json(const struct ctl *ctl, const struct doctor *doctor)
 static bool needs_general(const struct conf *conf)
 {
     return conf->sources_sqs_queue_url != NULL || conf->notify_sns_topic_arn != NULL ||
-           conf->athena_workgroup != NULL || conf->athena_output_location != NULL;
+           strcmp(conf->crawl_engine, "glue") == 0 || strcmp(conf->extract_engine, "glue") == 0 ||
+           strcmp(conf->catalog_engine, "glue") == 0 || conf->athena_workgroup != NULL ||
+           conf->athena_output_location != NULL;
 }
 
 static void look(struct doctor *doctor)

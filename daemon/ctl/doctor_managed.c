@@ -96,6 +96,18 @@ void doctor_check_managed(struct doctor *doctor)
     if (conf->notify_sns_topic_arn != NULL) {
         check_topic(doctor, conf->notify_sns_topic_arn);
     }
+    if (strcmp(conf->crawl_engine, "glue") == 0) {
+        check_named(doctor, "glue.crawler", "AWSGlue.GetCrawler", conf->glue_crawler,
+                    "make the crawler, or mend glue.crawler; allow glue:GetCrawler");
+    }
+    if (strcmp(conf->extract_engine, "glue") == 0) {
+        check_named(doctor, "glue.job", "AWSGlue.GetJob", conf->glue_job,
+                    "make the job, or mend glue.job; allow glue:GetJob");
+    }
+    if (strcmp(conf->catalog_engine, "glue") == 0) {
+        check_named(doctor, "glue.database", "AWSGlue.GetDatabase", conf->glue_database,
+                    "make the database, or mend glue.database; allow glue:GetDatabase");
+    }
     if (conf->athena_workgroup != NULL || conf->athena_output_location != NULL) {
         check_workgroup(doctor,
                         conf->athena_workgroup != NULL ? conf->athena_workgroup : "primary");

@@ -171,6 +171,13 @@ FAULTS = {
         lambda s: config(s, athena={"workgroup": "sevirs"}), "athena.workgroup", "FAIL", "sevirs"),
     "no such database": (
         lambda s: config(s, athena={"database": "nowhere"}), "athena.database", "FAIL", "nowhere"),
+    "no such crawler": (
+        lambda s: config(s, crawl={"engine": "glue"}, glue={"crawler": "nobody"}), "glue.crawler", "FAIL", "nobody"),
+    "no such job": (
+        lambda s: config(s, extract={"engine": "glue"}, glue={"job": "nothing"}), "glue.job", "FAIL", "nothing"),
+    "no such database of the catalog": (
+        lambda s: config(s, catalog={"engine": "glue"}, athena={"database": "sevir"}, glue={"database": "lost"}),
+        "glue.database", "FAIL", "lost"),
     "a state directory that is a file": (
         lambda s: (s.daemon.state.rmdir(), s.daemon.state.write_text("")), "state.dir", "FAIL", "no directory"),
     "a configuration that is wrong": (lambda s: config(s, raw={"url": "x"}), "config", "FAIL", "raw.url"),
