@@ -420,7 +420,7 @@ static void attempt(struct aws_call *call, const struct credentials_value *value
                                    .body_max = request->body_max,
                                    .idle_ms = request->idle_ms,
                                    .total_ms = request->total_ms,
-                                   .fresh = call->fresh,
+                                   .fresh = request->fresh || call->fresh,
                                    .progress = request->progress != NULL ? on_progress : NULL};
     call->attempt++;
     call->step = AWS_SENDING;

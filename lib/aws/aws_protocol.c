@@ -27,7 +27,8 @@ static struct aws_call *send_json(struct aws *aws, const char *service, const ch
                                         .body_len = strlen(body),
                                         .body_max = JSON_BODY_MAX,
                                         .total_ms = total_ms,
-                                        .attempts = attempts};
+                                        .attempts = attempts,
+                                        .fresh = attempts == 1};
 
     snprintf(type, sizeof(type), "application/x-amz-json-%s", version);
     return aws_send(aws, &request, done, arg);
