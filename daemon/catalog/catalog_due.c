@@ -84,7 +84,7 @@ enum rc catalog_due_read(struct db *db, struct arena *arena, struct catalog_due 
     struct catalog_due due = {0};
     struct catalog_due_part *parts;
     struct db_stmt *q;
-    int64_t table;
+    int64_t table = 0;
 
     *ret_due = due;
     if (first_table(db, &table, err) != RC_OK || table == 0) {
