@@ -87,8 +87,11 @@ enum rc catalog_due_read(struct db *db, struct arena *arena, struct catalog_due 
     int64_t table = 0;
 
     *ret_due = due;
-    if (first_table(db, &table, err) != RC_OK || table == 0) {
-        return table == 0 ? RC_OK : err->rc;
+    if (first_table(db, &table, err) != RC_OK) {
+        return err->rc;
+    }
+    if (table == 0) {
+        return RC_OK;
     }
     if (read_table(db, table, arena, &due.table, err) != RC_OK ||
         (q = db_prepare(db,
