@@ -355,7 +355,7 @@ enum rc catalog_table_unite(struct db *db, const char *database, const char *nam
     struct catalog_table table = {
         .database = database, .name = name, .columns = columns, .column_count = count};
     struct db_stmt *q;
-    int64_t id, version;
+    int64_t id = 0, version;
 
     if (require_table(db, database, name, &id, err) != RC_OK ||
         (q = db_prepare(db, "SELECT format, location FROM tables WHERE id = ?", err)) == NULL) {

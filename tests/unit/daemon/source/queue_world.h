@@ -143,7 +143,7 @@ static inline void run_batch(void *arg)
         return;
     }
     for (unsigned i = 0; i < call->count; i++) {
-        bool current;
+        bool current = false;
         struct message *message = by_handle(call->handles[i], &current);
 
         fates[i] = !current || !message->hidden ? SQS_STALE : SQS_OK;
