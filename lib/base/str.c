@@ -37,7 +37,7 @@ static void reserve(struct strbuf *buf, size_t more)
 
 void strbuf_reserve(struct strbuf *buf, size_t more)
 {
-    const size_t step = 4096, wanted = buf->len + more + 1;
+    const size_t step = 64, wanted = buf->len + more + 1;
 
     if (more < SIZE_MAX / 2 && wanted > buf->cap) { /* to the next step, not to twice as much */
         buf->cap = (wanted + step - 1) / step * step;

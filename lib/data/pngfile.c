@@ -21,7 +21,7 @@
 #define SIDE_MAX 1000000
 #define PALETTE_MAX 256
 #define TEXTS_MAX 16
-#define FRAMING_BYTES 1024 /**< Signature, header, palette and ends; texts may take more. */
+#define FRAMING_BYTES 96 /**< Signature, header and ends; texts may take more. */
 
 enum { FILTER_NONE = 0, FILTER_UP = 2 };
 
@@ -311,7 +311,8 @@ static enum rc write_frame(const struct frame *frame, struct strbuf *out, struct
         png_destroy_write_struct(&png, NULL);
         return err_set(err, RC_LIMIT, "picture: no memory for libpng");
     }
-    strbuf_reserve(out, frame->deflated_len + FRAMING_BYTES);
+    strbuf_reserve(out, frame->deflated_len + FRAMING_BYTES +
+                            frame->plan->picture->colors * sizeof(png_color));
     if (setjmp(png_jmpbuf(png)) == 0) {
         png_set_write_fn(png, out, on_png_write, on_png_flush);
         write_chunks(png, info, frame);

@@ -199,6 +199,8 @@ def test_ctrl_c_stops_the_query_at_athena(filled, fake):
     asked = subprocess.Popen(
         [str(SEVIRCTL), "--socket", str(filled.socket), "query", "SELECT 1", "--engine", "athena"],
         env=environment(filled.reports, filled.env),
+        # A shell that starts us in the background has us ignore it, and our children with us.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     fake.wait(operation="athena.GetQueryExecution", count=2)
     asked.send_signal(signal.SIGINT)

@@ -131,7 +131,7 @@ def test_users_and_directories_are_declared(root):
 
 def test_an_upgrade_keeps_the_configuration(tmp_path):
     install(tmp_path)
-    conf = only(tmp_path, "sevird.json")
+    conf = only(tmp_path, "etc/sevird/sevird.json")
     conf.write_text("{}")
     install(tmp_path)
     assert conf.read_text() == "{}"

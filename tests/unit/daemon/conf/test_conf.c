@@ -143,8 +143,8 @@ static void stores_of_one_bucket_may_lie_beside_each_other(void **state)
         "{\"raw\": {\"uri\": \"s3://abc/x2\"}, \"processed\": {\"uri\": \"s3://abc/x\"}}",
         "{\"raw\": {\"uri\": \"s3://abc\"}, \"processed\": {\"uri\": \"s3://abcd\"}}",
         "{\"raw\": {\"uri\": \"s3://abc\"}, \"processed\": {\"uri\": \"/abc\"}}",
-        "{\"raw\": {\"uri\": \"s3://abc\", \"aws\": {\"endpoint_url\": \"https://one\"}},"
-        " \"processed\": {\"uri\": \"s3://abc\"}}",
+        ("{\"raw\": {\"uri\": \"s3://abc\", \"aws\": {\"endpoint_url\": \"https://one\"}},"
+         " \"processed\": {\"uri\": \"s3://abc\"}}"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(right); i++) {
