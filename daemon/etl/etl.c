@@ -139,7 +139,7 @@ static void leave_lease(struct etl *etl, enum job_event event)
     if (event == JOB_EV_FINISHED) {
         job_lease_rest(etl->services->leases, etl->job->object.key);
     } else {
-        job_lease_give_up(etl->services->leases, etl->job->object.key);
+        job_lease_give_up(etl->services->leases, etl->job->object.key, NULL, NULL);
     }
 }
 

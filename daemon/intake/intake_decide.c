@@ -80,6 +80,15 @@ static bool both_sequenced(const struct known *known, const struct sighting *sig
     return known->sequencer[0] != '\0' && sighting->sequencer[0] != '\0';
 }
 
+/** Whether the sighting's object is older than the one known. S3's listings cut times to the
+ * second, its notifications do not: within that second the one is no older than the other. */
+static bool is_older(const struct known *known, const struct sighting *sighting)
+{
+    const bool whole = looked(sighting->source) && sighting->modified_ms % 1000 == 0;
+
+    return sighting->modified_ms < (whole ? known->modified_ms / 1000 * 1000 : known->modified_ms);
+}
+
 static enum verdict decide_gone(const struct known *known, const struct sighting *sighting)
 {
     if (known->id == 0 || !known->live) {
@@ -116,8 +125,7 @@ enum verdict intake_decide(const struct known *known, const struct sighting *sig
         return order > 0 ? SAYS_NEW : order < 0 ? SAYS_OLDER : SAYS_NOTHING;
     }
     /* What came back after a deletion is new, whatever its time. */
-    if (!known->live || sighting->source == SIGHTING_SUBMIT ||
-        sighting->modified_ms >= known->modified_ms) {
+    if (!known->live || sighting->source == SIGHTING_SUBMIT || !is_older(known, sighting)) {
         return SAYS_NEW;
     }
     if (!looked(sighting->source)) {

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "daemon/services.h"
 #include "lib/aws/aws.h"
@@ -20,6 +21,7 @@
 #include "lib/base/str.h"
 
 #define CLAIM_MAX 65536
+#define LEASE_TAKE 20
 #define TRIES 5                /**< Of a look and a put, when others are at it too. */
 #define SKEW_MS INT64_C(10000) /**< At most: how much two clocks may differ. */
 #define DATE_MS INT64_C(1000)  /**< HTTP cuts its dates down to the second. */
@@ -33,13 +35,14 @@ struct lease {
 
     enum lease_step { MAKE, LOOK, READ, REPLACE, HOLD, BEAT, CHECK, DROP } step;
     unsigned tries;
-    bool give_up;       /**< When what is under way has ended. */
-    bool foreign;       /**< What is published is another daemon's work. */
-    bool was_ours;      /**< The claim that is being replaced. */
-    int64_t since_ms;   /**< Wall clock: when we took it. */
-    int64_t beaten_ms;  /**< Monotonic: when we last knew it to be ours. */
-    int64_t beat_at_ms; /**< Monotonic: when to rewrite it. */
-    int64_t began_ms;   /**< Monotonic: when the put under way began. */
+    bool give_up;          /**< When what is under way has ended. */
+    bool foreign;          /**< What is published is another daemon's work. */
+    bool was_ours;         /**< The claim that is being replaced. */
+    char take[LEASE_TAKE]; /**< Tells this taking of it from another one of ours. */
+    int64_t since_ms;      /**< Wall clock: when we took it. */
+    int64_t beaten_ms;     /**< Monotonic: when we last knew it to be ours. */
+    int64_t beat_at_ms;    /**< Monotonic: when to rewrite it. */
+    int64_t began_ms;      /**< Monotonic: when the put under way began. */
     uint64_t beat;
     char etag[STORE_ETAG]; /**< Of what we wrote last, or have seen, */
     char over[STORE_ETAG]; /**< and of what the put under way is to replace. */
@@ -50,11 +53,13 @@ struct lease {
     char *bytes;
     size_t len;
     int64_t seen_modified_ms, seen_since_ms, seen_lease_ms;
-    char seen_owner[64], seen_who[JOB_LEASE_WHO];
+    char seen_owner[64], seen_who[JOB_LEASE_WHO], seen_take[LEASE_TAKE];
 
     job_lease_lost_fn *lost;
     job_lease_fn *done; /**< NULL: nobody waits. */
     void *arg;
+    loop_fn *gone; /**< NULL: nobody waits for its end. */
+    void *gone_arg;
 };
 
 struct job_leases {
@@ -104,10 +109,18 @@ static struct lease *find(const struct job_leases *leases, const char *key)
     return lease;
 }
 
+static void tell_gone(struct lease *lease)
+{
+    if (lease->gone != NULL) {
+        loop_defer(lease->leases->services->loop, TAKE(lease->gone), lease->gone_arg);
+    }
+}
+
 static void forget(struct lease *lease)
 {
     struct lease **link = &lease->leases->first;
 
+    tell_gone(lease);
     while (*link != lease) {
         link = &(*link)->next;
     }
@@ -227,6 +240,7 @@ static void write_claim(struct lease *lease, const char *if_match)
     strbuf_json(text, leases->owner);
     strbuf_puts(text, ", \"who\": ");
     strbuf_json(text, leases->who);
+    strbuf_printf(text, ", \"take\": \"%s\"", lease->take);
     strbuf_printf(text,
                   ", %s, \"since_ms\": %" PRId64 ", \"lease_ms\": %" PRId64 ", \"beat\": %" PRIu64
                   "}\n",
@@ -260,6 +274,7 @@ static void read_claim(struct lease *lease)
 
     take_text(root, "owner", lease->seen_owner, sizeof(lease->seen_owner));
     take_text(root, "who", lease->seen_who, sizeof(lease->seen_who));
+    take_text(root, "take", lease->seen_take, sizeof(lease->seen_take));
     lease->seen_since_ms = json_integer_value(json_object_get(root, "since_ms"));
     lease->seen_lease_ms = json_integer_value(json_object_get(root, "lease_ms"));
     if (lease->seen_lease_ms <= 0 || lease->seen_lease_ms > 24 * 3600 * INT64_C(1000)) {
@@ -269,6 +284,13 @@ static void read_claim(struct lease *lease)
         lease->seen_since_ms = lease->seen_modified_ms;
     }
     json_decref(root);
+}
+
+/** The claim that was seen was made by this very taking of it: our own put, whose answer was lost.
+ */
+static bool is_this_taking(const struct lease *lease)
+{
+    return strcmp(lease->seen_take, lease->take) == 0;
 }
 
 static bool is_dead(const struct lease *lease)
@@ -368,9 +390,7 @@ static void on_replaced(const struct err *err, void *arg)
                  lease->seen_who);
     }
     /* Of our own, a put whose answer was lost, it says the same: we have it since then. */
-    answer(lease,
-           lease->was_ours && lease->seen_since_ms != lease->since_ms ? LEASE_KEPT : LEASE_TAKEN,
-           NULL);
+    answer(lease, lease->was_ours && !is_this_taking(lease) ? LEASE_KEPT : LEASE_TAKEN, NULL);
     hold(lease, lease->began_ms);
 }
 
@@ -422,7 +442,7 @@ static void on_checked_bytes(const struct err *err, void *arg)
         read_claim(lease);
     }
     if (err == NULL && strcmp(lease->seen_owner, lease->leases->owner) == 0 &&
-        lease->seen_since_ms == lease->since_ms) {
+        is_this_taking(lease)) {
         hold(lease, now_mono_ms());
         return;
     }
@@ -459,6 +479,7 @@ static void on_dropped(const struct err *err, void *arg)
                  lease->key, err->text);
     }
     if (lease->done != NULL) { /* wanted again meanwhile */
+        tell_gone(lease);
         lease->give_up = lease->foreign = false;
         lease->since_ms = server_now_ms(lease->leases);
         lease->step = MAKE;
@@ -585,6 +606,16 @@ static void take_again(struct lease *lease, job_lease_lost_fn *lost, job_lease_f
     loop_defer(lease->leases->services->loop, answer_kept, kept);
 }
 
+static void name_taking(struct lease *lease)
+{
+    uint64_t random = 0;
+
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random)) {
+        random = (uint64_t)now_mono_us(); /* only our own takings are told apart by it */
+    }
+    snprintf(lease->take, sizeof(lease->take), "%016" PRIx64, random);
+}
+
 void job_lease_take(struct job_leases *leases, const struct job *job, job_lease_lost_fn *lost,
                     job_lease_fn *done, void *arg)
 {
@@ -612,6 +643,7 @@ void job_lease_take(struct job_leases *leases, const struct job *job, job_lease_
         .done = done,
         .arg = arg,
     };
+    name_taking(lease);
     leases->first = lease;
     lease_run(lease);
 }
@@ -625,12 +657,19 @@ void job_lease_rest(struct job_leases *leases, const char *key)
     }
 }
 
-void job_lease_give_up(struct job_leases *leases, const char *key)
+void job_lease_give_up(struct job_leases *leases, const char *key, loop_fn *done, void *arg)
 {
     struct lease *lease = find(leases, key);
 
     if (lease == NULL) {
+        if (done != NULL) {
+            loop_defer(leases->services->loop, done, arg);
+        }
         return;
+    }
+    if (done != NULL) {
+        lease->gone = done;
+        lease->gone_arg = arg;
     }
     lease->lost = NULL;
     if (lease->step == HOLD) {

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "daemon/job/job.h"
+#include "lib/run/loop.h"
 #include "lib/store/store.h"
 
 struct job_leases;
@@ -54,8 +55,9 @@ void job_lease_take(struct job_leases *leases, const struct job *job, job_lease_
                     job_lease_fn *done, void *arg);
 /** Keep it, but nobody is to be told of its loss any more: the next job_lease_take() will. */
 void job_lease_rest(struct job_leases *leases, const char *key);
-/** Give it up, if we have it: the claim goes. What fails is logged; then it ends by itself. */
-void job_lease_give_up(struct job_leases *leases, const char *key);
+/** Give it up, if we have it: the claim goes. What fails is logged; then it ends by itself. `done`
+ * (may be NULL) runs when that is over. */
+void job_lease_give_up(struct job_leases *leases, const char *key, loop_fn *done, void *arg);
 /** While we have it: that what is published of the object is another daemon's work. */
 void job_lease_set_foreign(struct job_leases *leases, const char *key);
 bool job_lease_is_foreign(const struct job_leases *leases, const char *key);

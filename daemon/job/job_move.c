@@ -436,7 +436,7 @@ void job_observe(struct job_store *store, const struct job_moved *moved)
     const struct services *services = job_store_services(store);
 
     if (services->leases != NULL && job_state_kind(moved->to) == JOB_KIND_END) {
-        job_lease_give_up(services->leases, moved->key);
+        job_lease_give_up(services->leases, moved->key, NULL, NULL);
     }
 
     job_store_counted(store, moved->from, moved->to);

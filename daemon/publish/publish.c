@@ -23,7 +23,19 @@ struct publish {
     job_stage_done_fn *done;
     void *arg;
 
-    enum publish_step { READ, LEASE, LOOK, MANIFEST, SYNC, SETTLE, REGISTER, LOAD, TELL, END } step;
+    enum publish_step {
+        READ,
+        LEASE,
+        LOOK,
+        MANIFEST,
+        SYNC,
+        SETTLE,
+        REGISTER,
+        LOAD,
+        TELL,
+        RELEASE,
+        END
+    } step;
     bool stop_asked;
     struct err err;
 
@@ -42,6 +54,7 @@ struct publish {
     char seen[STORE_ETAG]; /**< Of the manifest that is to be replaced; "" for none. */
     bool put_anyway;       /**< What is there is none, though it has its name. */
     unsigned looks;
+    bool foreign; /**< Another daemon has made it. */
 };
 
 static void publish_run(struct publish *publish);
@@ -157,6 +170,15 @@ static void on_manifest(struct job_manifest *found, const struct err *err, void 
     }
 }
 
+/** Too late to stop: all is done. */
+static void on_released(void *arg)
+{
+    struct publish *publish = arg;
+
+    publish->step = END;
+    publish_run(publish);
+}
+
 /* ---- the story ---- */
 
 static void on_put(const struct err *err, void *arg)
@@ -197,7 +219,7 @@ static void finish(struct publish *publish)
         event = publish->lost ? JOB_EV_LOST : event;
         note.waits = event == JOB_EV_DEFERRED && publish->again_ms != 0;
         note.retry_at_ms = publish->again_ms;
-    } else if (leases != NULL && job_lease_is_foreign(leases, publish->job->object.key)) {
+    } else if (publish->foreign) {
         note.reason = "published by another daemon";
     } else {
         const size_t count = publish->manifest->output_count;
@@ -206,8 +228,8 @@ static void finish(struct publish *publish)
         note.reason = reason;
     }
     publish->job->work = NULL;
-    if (leases != NULL) {
-        job_lease_rest(leases, publish->job->object.key); /* the end of the job gives it up */
+    if (leases != NULL && publish->err.rc != RC_OK) {
+        job_lease_rest(leases, publish->job->object.key); /* it will be tried again */
     }
     publish->done(publish->job, event, &note, publish->arg);
 
@@ -264,6 +286,16 @@ static void publish_run(struct publish *publish)
 
     case TELL: /* another data catalog, where there is one */
         catalog_tell(services, on_step_done, publish);
+        return;
+
+    case RELEASE: /* store: before the job is DONE, or a crash would leave the claim to lie there */
+        if (services->leases == NULL) {
+            publish->step = END;
+            publish_run(publish);
+            return;
+        }
+        publish->foreign = job_lease_is_foreign(services->leases, publish->job->object.key);
+        job_lease_give_up(services->leases, publish->job->object.key, on_released, publish);
         return;
 
     case END:

@@ -29,6 +29,7 @@ struct retire {
         SETTLE,
         CATALOG,
         TELL,
+        RELEASE,
         END
     } step;
     bool stop_asked;
@@ -95,6 +96,15 @@ static void on_leased(const struct job_lease_answer *answer, const struct err *e
         err = &held;
     }
     on_step_done(err, retire);
+}
+
+/** Too late to stop: all is done. */
+static void on_released(void *arg)
+{
+    struct retire *retire = arg;
+
+    retire->step = END;
+    retire_run(retire);
 }
 
 /** An object that is there again may have been published anew by another daemon, before we have
@@ -181,8 +191,8 @@ static void finish(struct retire *retire)
         job_queue_catalog_changed(retire->services->queue);
     }
     retire->job->work = NULL;
-    if (retire->services->leases != NULL && !retire->robbed) {
-        job_lease_give_up(retire->services->leases, retire->job->object.key);
+    if (retire->services->leases != NULL && retire->err.rc != RC_OK && !retire->robbed) {
+        job_lease_give_up(retire->services->leases, retire->job->object.key, NULL, NULL);
     }
     retire->done(retire->job, event, &note, retire->arg);
 
@@ -242,6 +252,15 @@ static void retire_run(struct retire *retire)
 
     case TELL: /* another data catalog, where there is one */
         catalog_tell(services, on_step_done, retire);
+        return;
+
+    case RELEASE: /* store: others may have the object now */
+        if (services->leases == NULL) {
+            retire->step = END;
+            retire_run(retire);
+            return;
+        }
+        job_lease_give_up(services->leases, retire->job->object.key, on_released, retire);
         return;
 
     case END:

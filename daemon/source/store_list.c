@@ -486,6 +486,15 @@ static void ask_writers(struct store_listing *listing)
                     listing->open, on_writers, listing);
 }
 
+/** Whether a queue had the time to tell of it. What the first listing finds was there before us. */
+static bool was_missed(const struct store_listing *listing, const struct sighting *sighting)
+{
+    const struct conf *conf = listing->services->conf;
+
+    return conf->sources_sqs_queue_url != NULL && listing->listed &&
+           now_wall_ms() - sighting->modified_ms > conf->sources_sqs_grace_ms;
+}
+
 static void count_results(struct store_listing *listing, const struct intake_result *results,
                           unsigned count)
 {
@@ -509,7 +518,8 @@ static void count_results(struct store_listing *listing, const struct intake_res
         case SIGHTING_OUTCOME_COUNT:
             break;
         }
-        if (listing->reconciling && results[i].outcome == OUTCOME_QUEUED) {
+        if (results[i].outcome == OUTCOME_QUEUED &&
+            (listing->reconciling || was_missed(listing, &listing->sightings[i]))) {
             metric_add(listing->services->metrics, METRIC_RECONCILE_MISSING, METRIC_LABELS(""), 1);
         }
     }

@@ -135,6 +135,28 @@ def test_a_killed_daemons_objects_are_finished_by_another(fake, make_daemon, exp
         two.stop()
 
 
+def test_who_comes_back_goes_on_with_its_own_claims(fake, make_daemon, expected):
+    want, rows = expected(prepare)
+    for move in range(10, 40, 5):
+        fake.reset()
+        one = make_daemon(f"one{move}")
+        fake.equip(one)
+        one.config["processed"]["lease"] = "1h"  # as another's it would be waited for
+        prepare(one.sample)
+        one.env["SEVIRD_CRASH_AT"] = str(move)
+        one.start(wait=False)
+        assert one.wait_exit() == -9
+        del one.env["SEVIRD_CRASH_AT"]
+        one.start()
+        one.wait_idle()
+        assert one.get("/v1/status")["jobs"]["DONE"] == 7
+        assert OTHER not in reasons(one).values()
+        assert outputs_of(fake.objects("processed")) == want, move
+        assert one.query("SELECT count(*) FROM frames") == rows
+        assert fake.keys("processed", "_claims/") == []
+        one.stop()
+
+
 def test_a_claimed_object_is_waited_for_without_using_up_attempts(fake, make_daemon):
     one, _ = pair(fake, make_daemon)
     one.configure(retry={"attempts": 1})

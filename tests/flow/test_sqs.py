@@ -157,6 +157,21 @@ def test_what_a_silent_queue_did_not_tell_is_found_by_a_reconciliation(moto, dae
     assert again["missing"] == 0
 
 
+@pytest.mark.parametrize("grace, missed", [("0s", 1), ("1h", 0)])
+def test_what_a_listing_finds_first_counts_as_missed_when_it_is_old_enough(
+    moto, daemon, grace, missed
+):
+    queue = moto.pipe("raw")
+    moto.mute("raw")
+    moto.equip(daemon, "raw", "processed", queue)
+    daemon.config["sources"]["sqs"]["grace"] = grace
+    daemon.start()
+    daemon.wait_for(lambda status: status["listed"])
+    moto.put("raw", "a.csv", b"x,y\n1,2\n")
+    daemon.wait_for(lambda status: status["jobs"]["DONE"] == 1)
+    assert daemon.metrics().get("sevird_reconcile_missing_total", 0) == missed
+
+
 # -- notifications ---------------------------------------------------------------------------------
 
 

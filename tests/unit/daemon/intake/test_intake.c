@@ -195,6 +195,21 @@ static void the_same_version_told_later_moves_its_place_in_the_order(void **stat
     assert_int_not_equal(sight(removed).outcome, OUTCOME_OLDER);
 }
 
+static void a_listings_time_is_no_older_within_its_second(void **state)
+{
+    (void)state;
+    struct sighting put = told("a.h5", "e1", "01");
+
+    put.modified_ms = put.event_ms = 5700;
+    sight(put);
+    assert_outcome(seen("a.h5", "e2", 5000), OUTCOME_QUEUED);
+    put = told("b.h5", "e1", "01");
+    put.modified_ms = put.event_ms = 5700;
+    sight(put);
+    assert_outcome(seen("b.h5", "e2", 4000), OUTCOME_OLDER);
+    assert_outcome(seen("b.h5", "e3", 5600), OUTCOME_OLDER); /* a file's time, to the millisecond */
+}
+
 static void sequencers_compare_padded_on_the_right(void **state)
 {
     (void)state;
@@ -495,6 +510,7 @@ int main(void)
         T(an_older_file_submitted_by_hand_is_believed_at_once),
         T(sequencers_order_before_times),
         T(the_same_version_told_later_moves_its_place_in_the_order),
+        T(a_listings_time_is_no_older_within_its_second),
         T(sequencers_compare_padded_on_the_right),
         T(a_deletion_of_something_unknown_is_ignored),
         T(a_deletion_before_anything_was_made_needs_no_job),

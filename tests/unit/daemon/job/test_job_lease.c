@@ -58,10 +58,18 @@ static bool both_rest(void *arg)
     return !job_leases_busy(one) && !job_leases_busy(two);
 }
 
+static void on_gone(void *arg)
+{
+    *(bool *)arg = true;
+}
+
 static void give_up(struct job_leases *leases)
 {
-    job_lease_give_up(leases, job.object.key);
-    run_until_true(both_rest, NULL);
+    bool gone = false;
+
+    job_lease_give_up(leases, job.object.key, on_gone, &gone);
+    run_until(&gone);
+    assert_true(both_rest(NULL));
 }
 
 static bool claim_is_there(void)
@@ -190,14 +198,14 @@ static void what_is_given_up_while_it_is_taken_is_given_up(void **state)
 
     answered = false;
     job_lease_take(one, &job, on_lost, on_answer, NULL);
-    job_lease_give_up(one, job.object.key);
+    job_lease_give_up(one, job.object.key, NULL, NULL);
     run_until(&answered);
     run_until_true(both_rest, NULL);
     assert_false(claim_is_there());
     assert_int_equal(job_leases_held(one), 0);
     /* And what is taken while it is given up is had again. */
     assert_int_equal(take(one), LEASE_TAKEN);
-    job_lease_give_up(one, job.object.key);
+    job_lease_give_up(one, job.object.key, NULL, NULL);
     assert_int_equal(take(one), LEASE_TAKEN);
     run_until_true(both_rest, NULL);
     assert_true(claim_is_there());
@@ -305,7 +313,7 @@ static void what_is_taken_anew_while_it_goes_is_nobodys_work_yet(void **state)
     (void)state;
     assert_int_equal(take(one), LEASE_TAKEN);
     job_lease_set_foreign(one, job.object.key);
-    job_lease_give_up(one, job.object.key);
+    job_lease_give_up(one, job.object.key, NULL, NULL);
     assert_int_equal(take(one), LEASE_TAKEN); /* by the next version's job */
     assert_false(job_lease_is_foreign(one, job.object.key));
     assert_true(claim_is_there());
