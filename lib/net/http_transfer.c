@@ -112,12 +112,13 @@ static void head_clear(struct http_transfer *transfer)
 static void head_add(struct http_transfer *transfer, const char *line, size_t len)
 {
     const char *colon = memchr(line, ':', len);
-    const char *value = colon + 1, *end = line + len;
+    const char *value, *end = line + len;
     const size_t from = transfer->head.len;
 
     if (colon == NULL || colon == line) {
         return; /* the blank line at the end */
     }
+    value = colon + 1;
     while (value < end && isspace((unsigned char)*value)) {
         value++;
     }
