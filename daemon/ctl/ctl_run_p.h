@@ -1,5 +1,7 @@
 /** @file
  * A run from inside; shared by ctl_run.c and ctl_aws.c alone.
+ *
+ * Thread:     one.
  */
 #pragma once
 

@@ -1,6 +1,8 @@
 /** @file
  * A stream from inside: ctl_stream.c moves parts, ctl_stream_file.c and ctl_stream_s3.c are the two
  * ends they can go to.
+ *
+ * Thread:     one.
  */
 #pragma once
 

@@ -1,6 +1,8 @@
 /** @file
  * What the parts of a transfer share: ctl_transfer.c (the items, the report), ctl_transfer_plan.c
  * and ctl_transfer_move.c.
+ *
+ * Thread:     one.
  */
 #pragma once
 

@@ -2,6 +2,8 @@
  * What the files of an AWS call share: aws.c (the call's story), aws_sign.c (what is sent),
  * aws_answer.c (what came, judged), aws_settings.c (regions, endpoints, clocks), aws_protocol.c
  * (JSON and Query).
+ *
+ * Thread:     the loop's, but for what says that it runs on a worker.
  */
 #pragma once
 

@@ -1,6 +1,8 @@
 /** @file
  * One walk along the chain of sources, shared by the files of credentials_*.c. Every link ends in
  * exactly one of chain_found(), chain_none() and chain_fail().
+ *
+ * Thread:     the loop's, but for what says that it runs on a worker.
  */
 #pragma once
 

@@ -3,6 +3,8 @@
  *
  * s3_multi_run() in s3_multi.c tells the story. The user (s3_upload, s3_copy) has a struct that
  * begins with this one, and moves the parts.
+ *
+ * Thread:     the loop's, but for what says that it runs on a worker.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 /** @file
  * What the files of S3's API share: one request under way, and how its parts are written and read.
+ *
+ * Thread:     the loop's, but for what says that it runs on a worker.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 /** @file
  * The canonical texts of a request, as sigv4.c puts them together.
+ *
+ * Thread:     any; nothing is shared.
  */
 #pragma once
 

@@ -2,6 +2,8 @@
  * What the parts of the HTTP client share: http.c (the client and its story), http_loop.c (libcurl
  * and libuv), http_transfer.c (one transfer: what is sent, what comes), http_url.c (who may be
  * spoken to without TLS).
+ *
+ * Thread:     the loop's, but for what says that it runs on a worker.
  */
 #pragma once
 
