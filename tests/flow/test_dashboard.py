@@ -478,20 +478,49 @@ def test_times_are_utc_with_the_readers_own_on_hover(demo, watch):
     assert "14:30" in time.get_attribute("title")
 
 
-def test_nothing_jumps_while_data_streams_in(running, watch):
-    watched = watch(running)
-    page = watched.context.new_page()
-    page.add_init_script(
-        "window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries())"
-        " window.shift += e.value; }).observe({type: 'layout-shift', buffered: true});"
-    )
-    page.goto(watched.origin)
-    expect(page.get_by_text("by the event stream")).to_be_visible()
+WATCH_SHIFTS = """
+window.shifts = [];
+const nameOf = node => {
+    const parts = [];
+    for (let e = node?.nodeType === 1 ? node : node?.parentElement; e && parts.length < 4; e = e.parentElement)
+        parts.unshift(e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + (e.className?.split ? e.className.trim().split(/ +/).filter(Boolean).map(c => '.' + c).join('') : ''));
+    return parts.join(' > ') + ' "' + (node?.textContent ?? '').trim().slice(0, 40) + '"';
+};
+const boxOf = r => `${Math.round(r.x)},${Math.round(r.y)} ${Math.round(r.width)}x${Math.round(r.height)}`;
+new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts.push({
+    value: entry.value,
+    told: `${entry.value.toFixed(4)} at ${Math.round(entry.startTime)} ms: ` + entry.sources.map(s => `${nameOf(s.node)} from ${boxOf(s.previousRect)} to ${boxOf(s.currentRect)}`).join('; '),
+}))).observe({type: 'layout-shift', buffered: true});
+"""
+
+
+def jumped(page):
+    """What moved by itself, and by how much in all (as Chromium's cumulative layout shift, over all time)."""
+    shifts = page.evaluate("window.shifts")
+    return sum(shift["value"] for shift in shifts), "\n".join(shift["told"] for shift in shifts)
+
+
+@pytest.mark.parametrize("width, height", [(1280, 900), (390, 844)])
+def test_nothing_jumps_while_data_streams_in(running, watch, width, height):
+    watched = watch(running, viewport={"width": width, "height": height})
+    watched.context.add_init_script(WATCH_SHIFTS)
+    pipeline, data = (watched.open(view) for view in ("", "#/data"))
+    expect(pipeline.get_by_text("by the event stream")).to_be_visible()
     running.sample.add("vil", ["S10000", "S20000"])
     running.sample.add("ir069", ["S10000", "S20000"])
     running.sample.write_catalog()
-    expect(page.locator("[data-state=DONE]")).to_have_text("3")
-    assert page.evaluate("window.shift") < 0.1
+    (running.raw / "broken.h5").write_bytes(b"no HDF5")
+    expect(pipeline.locator("[data-state=DONE]")).to_have_text("3")
+    expect(pipeline.locator("#quarantine")).to_contain_text("broken.h5")
+    expect(pipeline.locator("#sources")).to_contain_text("4 listed")
+    data.bring_to_front()
+    expect(data.locator("[data-tile=frames]")).to_have_text("52")
+    storm = watched.open("#/storm?id=S10000")
+    expect(storm.locator("[data-type=vil] canvas")).to_have_attribute("data-drawn", "6")
+    expect(storm.locator("#files")).to_be_visible()
+    for name, page in {"pipeline": pipeline, "data": data, "storm": storm}.items():
+        total, told = jumped(page)
+        assert total < 0.05, f"{name} moved by {total:.3f}:\n{told}"
 
 
 def test_no_other_page_and_no_other_method_gets_anywhere(running, watch):

@@ -92,6 +92,7 @@ export interface Live {
 const MOVES = 40;
 const LOOK_MS = 4000;
 const SLOW_LOOK_MS = 15000;
+const SHOW_MS = 60;
 
 let live: Live = {
   status: null,
@@ -176,12 +177,20 @@ let source: EventSource | null = null;
 let last = 0;
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("sevird") : null;
 
-function heard(happening: Happening) {
-  if (live.moves.some((move) => move.id === happening.id && move.at === happening.at)) return;
-  if (happening.kind === "transition" || happening.kind === "sighting") {
-    change({ moves: [happening, ...live.moves].slice(0, MOVES), mode: "stream" });
-  }
+/* Many come at once, and one drawing shows them all. */
+let fresh: Happening[] = [];
+
+function showFresh() {
+  const moves = fresh.filter((happening) => happening.kind === "transition" || happening.kind === "sighting");
+  fresh = [];
+  if (moves.length > 0) change({ moves: [...moves, ...live.moves].slice(0, MOVES), mode: "stream" });
   lookSoon(false);
+}
+
+function heard(happening: Happening) {
+  if ([...fresh, ...live.moves].some((move) => move.id === happening.id && move.at === happening.at)) return;
+  if (fresh.length === 0) setTimeout(showFresh, SHOW_MS);
+  fresh.unshift(happening);
 }
 
 function tell(kind: string, message: MessageEvent) {

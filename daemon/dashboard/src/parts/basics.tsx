@@ -15,6 +15,8 @@ export function Panel(props: {
   title: string;
   id?: string;
   note?: ComponentChildren;
+  /** A note that changes while it is seen: one line, whatever it says. */
+  line?: ComponentChildren;
   tools?: ComponentChildren;
   className?: string;
   children: ComponentChildren;
@@ -25,6 +27,7 @@ export function Panel(props: {
       <header>
         <h2 id={`${id}-title`}>{props.title}</h2>
         {props.note && <p class="note">{props.note}</p>}
+        {props.line !== undefined && <p class="note line">{props.line || " "}</p>}
         {props.tools && <div class="tools">{props.tools}</div>}
       </header>
       {props.children}

@@ -1,7 +1,7 @@
 /** Lines over time, drawn in place: the axes keep their size, so nothing jumps while data comes. */
 import { area, line } from "d3-shape";
 import { scaleLinear, scaleUtc } from "d3-scale";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export interface Series {
   name: string;
@@ -14,7 +14,7 @@ export interface Series {
 export function useWidth(start = 600): [preact.RefObject<HTMLDivElement>, number] {
   const ref = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(start);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = ref.current!;
     const observer = new ResizeObserver(() => setWidth(Math.max(200, element.clientWidth)));
     observer.observe(element);

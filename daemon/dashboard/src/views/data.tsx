@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { go, href, type Address } from "../address";
 import { get, objects, Problem, type Row } from "../api";
@@ -58,19 +59,24 @@ export function Data({ address }: { address: Address }) {
   return (
     <div class={`data ${busy ? "busy" : ""}`} aria-busy={busy} data-shown={shown}>
       <Filters filter={filter} set={set} names={rows("event_types").map((row) => String(row.event_type))} />
-      {trouble && <Trouble text={trouble} again={again} />}
-      <Tiles tiles={tiles} tools={tools("tiles")} />
-      {empty && (
-        <Empty>
-          {any(filter) ? (
-            <>
-              No event matches. <a href={href("data")}>Show all</a>
-            </>
-          ) : (
-            <>There is no catalog yet: put SEVIR's CATALOG.csv into the raw store.</>
-          )}
-        </Empty>
+      {trouble && (
+        <div class="banner">
+          <Trouble text={trouble} again={again} />
+        </div>
       )}
+      <Tiles tiles={tiles} tools={tools("tiles")}>
+        {!empty ? (
+          <>
+            <Time at={tiles?.since ?? null} seconds={false} /> to <Time at={tiles?.until ?? null} seconds={false} />
+          </>
+        ) : any(filter) ? (
+          <>
+            No event matches. <a href={href("data")}>Show all</a>
+          </>
+        ) : (
+          <>There is no catalog yet: put SEVIR's CATALOG.csv into the raw store.</>
+        )}
+      </Tiles>
       <div class="grid3">
         <Types rows={rows("types")} filter={filter} set={set} tools={tools("types")} />
         <EventTypes rows={rows("event_types")} filter={filter} set={set} tools={tools("event_types")} />
@@ -127,6 +133,7 @@ function Filters({ filter, set, names }: { filter: Filter; set: (part: Partial<F
         </select>
       </label>
       <span class="chips">
+        {!any(filter) && <span class="note">No filter: all events are shown.</span>}
         {filter.eventTypes.map((name) => (
           <button key={name} type="button" class="chip" onClick={() => set({ eventTypes: toggled(filter.eventTypes, name) })} aria-label={`Without ${name}`}>
             {name} ✕
@@ -142,19 +149,19 @@ function Filters({ filter, set, names }: { filter: Filter; set: (part: Partial<F
             id {filter.q}… ✕
           </button>
         )}
+        {any(filter) && (
+          <a class="clear" href={href("data")}>
+            Show all
+          </a>
+        )}
       </span>
-      {any(filter) && (
-        <a class="clear" href={href("data")}>
-          Show all
-        </a>
-      )}
     </form>
   );
 }
 
 /* ---- charts ---- */
 
-function Tiles({ tiles, tools }: { tiles: Row | undefined; tools: any }) {
+function Tiles({ tiles, tools, children }: { tiles: Row | undefined; tools: any; children: ComponentChildren }) {
   const list: [string, string, string, string][] = [
     ["events", "Events", count(tiles?.events), `${count(tiles?.storms)} of them storms`],
     ["rows", "Catalog rows", count(tiles?.rows), "one an event and image type"],
@@ -177,16 +184,10 @@ function Tiles({ tiles, tools }: { tiles: Row | undefined; tools: any }) {
           </div>
         ))}
       </dl>
-      <p class="note tiles-note">
-        {tiles?.since ? (
-          <>
-            <Time at={tiles.since} seconds={false} /> to <Time at={tiles.until} seconds={false} />
-          </>
-        ) : (
-          " "
-        )}{" "}
+      <div class="note tiles-note">
+        <span>{children}</span>
         {tools}
-      </p>
+      </div>
     </section>
   );
 }
@@ -222,7 +223,7 @@ function EventTypes({ rows, filter, set, tools }: ChartProps) {
   const most = Math.max(1, ...rows.flatMap((row) => types.map((type) => row[type])));
   return (
     <Panel title="Event type and image type" tools={tools}>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Event type and image type">
+      <div class="scroll crossed" tabIndex={0} role="region" aria-label="Event type and image type">
         <table class="cross">
           <thead>
             <tr>
@@ -313,24 +314,26 @@ function Strongest({ rows, filter, set, tools }: ChartProps) {
         </>
       }
     >
-      {rows.length === 0 ? (
-        <Empty>No VIL was extracted of these.</Empty>
-      ) : (
-        <ol class="strongest">
-          {rows.map((row) => (
-            <li key={row.id}>
-              <a href={href("storm", { id: row.id })}>{row.id}</a>
-              <span class="what">
-                {row.event_type} <Time at={row.peak_utc} seconds={false} className="note" />
-              </span>
-              <meter min={0} max={Math.max(0.0001, rows[0].area)} value={row.area} aria-label={`${row.id}: ${percent(row.area)}`}></meter>
-              <span class="num" title={`${count(row.area * AREA_KM2)} km²`}>
-                {percent(row.area)}
-              </span>
-            </li>
-          ))}
-        </ol>
-      )}
+      <div class="twelve">
+        {rows.length === 0 ? (
+          <Empty>No VIL was extracted of these.</Empty>
+        ) : (
+          <ol class="strongest">
+            {rows.map((row) => (
+              <li key={row.id}>
+                <a href={href("storm", { id: row.id })}>{row.id}</a>
+                <span class="what">
+                  {row.event_type} <Time at={row.peak_utc} seconds={false} className="note" />
+                </span>
+                <meter min={0} max={Math.max(0.0001, rows[0].area)} value={row.area} aria-label={`${row.id}: ${percent(row.area)}`}></meter>
+                <span class="num" title={`${count(row.area * AREA_KM2)} km²`}>
+                  {percent(row.area)}
+                </span>
+              </li>
+            ))}
+          </ol>
+        )}
+      </div>
     </Panel>
   );
 }
@@ -397,7 +400,7 @@ function OverTime({ first, address }: { first: string | undefined; address: Addr
     <Panel
       title="A statistic over time"
       className="gap"
-      note={id ? <a href={href("storm", { id })}>{id}</a> : undefined}
+      line={id ? <a href={href("storm", { id })}>{id}</a> : ""}
       tools={
         <>
           <label class="inline">
@@ -424,7 +427,6 @@ function OverTime({ first, address }: { first: string | undefined; address: Addr
         </>
       }
     >
-      {trouble && <Trouble text={trouble} />}
       <Lines
         label={`${stat} of ${type} of event ${id} over time`}
         height={200}
@@ -443,7 +445,13 @@ function OverTime({ first, address }: { first: string | undefined; address: Addr
       />
       <ul class="legend">
         <li class="c2">{stat}</li>
-        {!share && <li class="unit">band: p10 to p90</li>}
+        {trouble ? (
+          <li class="unit trouble" role="alert">
+            {trouble}
+          </li>
+        ) : (
+          !share && <li class="unit">band: p10 to p90</li>
+        )}
       </ul>
     </Panel>
   );
@@ -454,7 +462,7 @@ function Events({ rows, total, tools, filter, set }: { rows: Row[]; total: numbe
     <Panel
       title="Events"
       className="gap"
-      note={total !== undefined && total > rows.length ? `the first ${rows.length} of ${count(total)}, strongest first` : "strongest first"}
+      line={total !== undefined && total > rows.length ? `the first ${rows.length} of ${count(total)}, strongest first` : "strongest first"}
       tools={
         <>
           <label class="inline">

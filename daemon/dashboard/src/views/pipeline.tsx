@@ -4,6 +4,7 @@ import { bytes, count, duration, parse } from "../format";
 import { useLive, type Live, type Source, type Status } from "../live";
 import { Empty, Key, Panel, Time } from "../parts/basics";
 import { Lines, type Series } from "../parts/lines";
+import { useSteady } from "../parts/steady";
 import { State, StoryDialog } from "../parts/story";
 
 const STEPS: { title: string; rest: string; work: string; waits?: string }[] = [
@@ -142,7 +143,7 @@ function Rates({ live }: { live: Live }) {
   return (
     <Panel
       title="The last hour"
-      note={
+      line={
         <>
           {count(done)} done{lags.length > 0 && <>, {duration(lag)} after they came on average</>}
         </>
@@ -241,9 +242,10 @@ function JobButton({ job, onJob }: { job: number; onJob: (job: number) => void }
 }
 
 function Moves({ live, onJob }: { live: Live; onJob: (job: number) => void }) {
+  const { box, list, release } = useSteady<HTMLDivElement, HTMLTableSectionElement>(live.moves);
   return (
     <Panel title="Recent moves" className="tall" note="newest first; a number opens the job's story">
-      <div class="scroll" tabIndex={0} role="region" aria-label="Recent moves">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Recent moves" ref={box} onMouseLeave={release} onBlur={release}>
         <table class="moves">
           <thead>
             <tr>
@@ -253,7 +255,7 @@ function Moves({ live, onJob }: { live: Live; onJob: (job: number) => void }) {
               <th>Object</th>
             </tr>
           </thead>
-          <tbody>
+          <tbody ref={list}>
             {live.moves.map((move) => (
               <tr key={`${move.id} ${move.at}`} data-job={move.data.job}>
                 <td>
@@ -283,12 +285,12 @@ function Moves({ live, onJob }: { live: Live; onJob: (job: number) => void }) {
 
 function Quarantine({ live, onJob }: { live: Live; onJob: (job: number) => void }) {
   const total = live.status?.jobs.QUARANTINED ?? 0;
+  const { box, list, release } = useSteady<HTMLDivElement, HTMLUListElement>(live.quarantined);
   return (
-    <Panel title="Quarantine" note={total > 0 ? `${count(total)} failed in a way that time will not mend` : undefined}>
-      {live.quarantined.length + live.messages.length === 0 ? (
-        <Empty>Nothing is in quarantine.</Empty>
-      ) : (
-        <ul class="quarantine scroll" tabIndex={0} aria-label="Quarantined jobs">
+    <Panel title="Quarantine" line={total > 0 ? `${count(total)} failed in a way that time will not mend` : ""}>
+      <div class="quarantine scroll" tabIndex={0} role="region" aria-label="Quarantined jobs" ref={box} onMouseLeave={release} onBlur={release}>
+        {live.quarantined.length + live.messages.length === 0 && <Empty>Nothing is in quarantine.</Empty>}
+        <ul ref={list}>
           {live.quarantined.map((job) => (
             <li key={job.id}>
               <div>
@@ -312,7 +314,7 @@ function Quarantine({ live, onJob }: { live: Live; onJob: (job: number) => void 
             </li>
           ))}
         </ul>
-      )}
+      </div>
     </Panel>
   );
 }
@@ -328,52 +330,54 @@ function Sources({ live }: { live: Live }) {
   const sources = live.sources;
   return (
     <Panel title="Sources">
-      <table class="sources">
-        <thead>
-          <tr>
-            <th>Source</th>
-            <th>Last look</th>
-            <th>What it found</th>
-          </tr>
-        </thead>
-        <tbody>
-          {(sources?.sources ?? []).map((source) => (
-            <tr key={source.name}>
-              <td>{source.name}</td>
+      <div class="scroll found" tabIndex={0} role="region" aria-label="Sources">
+        <table class="sources">
+          <thead>
+            <tr>
+              <th>Source</th>
+              <th>Last look</th>
+              <th>What it found</th>
+            </tr>
+          </thead>
+          <tbody>
+            {(sources?.sources ?? []).map((source) => (
+              <tr key={source.name}>
+                <td>{source.name}</td>
+                <td>
+                  <Time at={source.ended} />
+                </td>
+                <td>
+                  {lookOf(source)}
+                  {source.error && <span class="reason">{source.error}</span>}
+                </td>
+              </tr>
+            ))}
+            {(live.status?.queues ?? []).map((queue) => (
+              <tr key={queue.url}>
+                <td title={queue.url}>queue {queue.url.split("/").pop()}</td>
+                <td>
+                  <Time at={queue.last_receive} />
+                </td>
+                <td>
+                  {count(queue.received)} messages, {count(queue.unread)} unreadable, {count(queue.lost)} leases lost
+                  {queue.error && <span class="reason">{queue.error}</span>}
+                </td>
+              </tr>
+            ))}
+            <tr>
+              <td>reconcile</td>
               <td>
-                <Time at={source.ended} />
+                <Time at={sources?.reconciled?.at ?? null} />
               </td>
               <td>
-                {lookOf(source)}
-                {source.error && <span class="reason">{source.error}</span>}
+                {sources?.reconciled
+                  ? `${count(sources.reconciled.listed)} listed, ${count(sources.reconciled.missing)} had been missed, ${count(sources.reconciled.gone)} gone`
+                  : "not since the start"}
               </td>
             </tr>
-          ))}
-          {(live.status?.queues ?? []).map((queue) => (
-            <tr key={queue.url}>
-              <td title={queue.url}>queue {queue.url.split("/").pop()}</td>
-              <td>
-                <Time at={queue.last_receive} />
-              </td>
-              <td>
-                {count(queue.received)} messages, {count(queue.unread)} unreadable, {count(queue.lost)} leases lost
-                {queue.error && <span class="reason">{queue.error}</span>}
-              </td>
-            </tr>
-          ))}
-          <tr>
-            <td>reconcile</td>
-            <td>
-              <Time at={sources?.reconciled?.at ?? null} />
-            </td>
-            <td>
-              {sources?.reconciled
-                ? `${count(sources.reconciled.listed)} listed, ${count(sources.reconciled.missing)} had been missed, ${count(sources.reconciled.gone)} gone`
-                : "not since the start"}
-            </td>
-          </tr>
-        </tbody>
-      </table>
+          </tbody>
+        </table>
+      </div>
     </Panel>
   );
 }

@@ -128,15 +128,17 @@ function OneStorm({ id, address }: { id: string; address: Address }) {
     <div class="storm-view">
       <div class="storm-head">
         <h2>{id}</h2>
-        {first && (
-          <p>
-            {first.event_type || "random"} at <Time at={first.time_utc} /> UTC
-            {first.bbox.every((n) => n != null) && <>, {place((first.bbox[0]! + first.bbox[2]!) / 2, (first.bbox[1]! + first.bbox[3]!) / 2)}</>}
-          </p>
-        )}
+        <div class="storm-what">
+          {first && (
+            <>
+              {first.event_type || "random"} at <Time at={first.time_utc} /> UTC
+              {first.bbox.every((n) => n != null) && <>, {place((first.bbox[0]! + first.bbox[2]!) / 2, (first.bbox[1]! + first.bbox[3]!) / 2)}</>}
+            </>
+          )}
+          {trouble && <Trouble text={trouble} again={() => setTurn(turn + 1)} />}
+        </div>
         <Ask id={id} />
       </div>
-      {trouble && <Trouble text={trouble} again={() => setTurn(turn + 1)} />}
       <Controls step={step} setStep={setStep} playing={playing} setPlaying={setPlaying} speed={speed} setSpeed={setSpeed} time={first?.time_utc} />
       <div class="strip">
         {TYPES.map((type) => (
