@@ -366,7 +366,10 @@ static void take_line(struct job_queue *queue, struct window *window, const stru
     for (unsigned i = 0; i < rows->count; i++) {
         struct job *job = rows->rows[i].job;
 
-        if (queue_entry_find(queue, job->id) != NULL || window->count == QUEUE_WINDOW) {
+        if (queue_entry_find(queue, job->id) != NULL) {
+            job_free(job);
+        } else if (window->count == QUEUE_WINDOW) {
+            window->more = true; /* it asked for more rows than fit, by those at work */
             job_free(job);
         } else {
             window->items[window->count++] = rows->rows[i];

@@ -17,6 +17,7 @@ struct script {
     enum job_event also; /**< Instead of FINISHED, when not 0. */
     bool hangs;          /**< Until it is stopped, */
     bool deaf;           /**< and then until the test lets it go. */
+    bool held;           /**< Until let_go(). */
 };
 
 static struct script scripts[8];
@@ -34,6 +35,8 @@ struct act {
 };
 
 static struct act *deaf_act; /**< Was asked to stop, and has not. */
+static struct act *held_acts[ARRAY_LEN(scripts)];
+static unsigned held_count;
 
 static void on_script(const struct script *script)
 {
@@ -85,7 +88,9 @@ static void act_start(struct services *s, struct job *job, job_stage_done_fn *do
     running++;
     running_big += job->object.size >= JOB_BIG_BYTES;
     running_most = MAX_OF(running_most, running);
-    if (act->script == NULL || !act->script->hangs) {
+    if (act->script != NULL && act->script->held) {
+        held_acts[held_count++] = act;
+    } else if (act->script == NULL || !act->script->hangs) {
         loop_defer(services.loop, act_end, act);
     }
 }
@@ -102,6 +107,13 @@ static void act_stop(struct job *job)
     }
 }
 
+static void let_go(void)
+{
+    while (held_count > 0) {
+        act_end(held_acts[--held_count]);
+    }
+}
+
 static const struct job_stage crawl = {"crawl", JOB_CRAWLING, act_start, act_stop};
 static const struct job_stage extract = {"extract", JOB_EXTRACTING, act_start, act_stop};
 static const struct job_stage publish = {"publish", JOB_PUBLISHING, act_start, act_stop};
@@ -113,7 +125,7 @@ static int set_up(void **state)
     if (fixture_set_up(state) != 0) {
         return 1;
     }
-    script_count = 0;
+    script_count = held_count = 0;
     deaf_act = NULL;
     running = running_most = running_big = 0;
     trace[0] = '\0';
@@ -335,6 +347,38 @@ static void more_jobs_than_the_window_holds_are_all_done(void **state)
     run_until_idle();
     assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'DONE'"), 300);
     assert_int_equal(ask_int("SELECT count(*) FROM transitions"), 300 * 7);
+}
+
+static bool four_are_held(void *arg)
+{
+    (void)arg;
+    return held_count == 4;
+}
+
+/** A look asks for more rows than the window holds, by those that are at work. */
+static void what_a_look_finds_beyond_the_window_is_not_forgotten(void **state)
+{
+    static const char *const keys[] = {"00.h5", "01.h5", "02.h5", "03.h5"};
+
+    (void)state;
+    for (unsigned i = 0; i < 70; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "%02u.h5", i);
+        sight(seen(key, "e", 1000));
+    }
+    change("UPDATE jobs SET resume = 'EXTRACTED', state = 'EXTRACTED'");
+    fixture_reopen();
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+        SCRIPT(.key = keys[i], .stage = JOB_PUBLISHING, .held = true);
+    }
+    job_queue_start(services.queue);
+    run_until_true(four_are_held, NULL);
+    job_queue_poke(services.queue); /* finds 66 with room for 68 */
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'EXTRACTED'"), 66);
+    let_go();
+    run_until_idle();
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'DONE'"), 70);
 }
 
 static void a_small_file_passes_big_ones_that_fill_the_slots(void **state)
@@ -564,6 +608,7 @@ int main(void)
         T(held_jobs_wait_and_excluded_ones_are_skipped),
         T(no_more_work_at_once_than_there_are_slots),
         T(more_jobs_than_the_window_holds_are_all_done),
+        T(what_a_look_finds_beyond_the_window_is_not_forgotten),
         T(a_small_file_passes_big_ones_that_fill_the_slots),
         T(two_jobs_of_one_object_never_work_at_the_same_time),
         T(a_newer_version_waits_for_a_stage_that_is_slow_to_stop),
