@@ -4,7 +4,7 @@
  * That a claim changes with every beat matters: its etag would else be the same, and who has seen
  * it before a beat could still replace it after.
  */
-#include "daemon/job/job_lease.h"
+#include "daemon/job/job_lease_p.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -36,6 +36,7 @@ struct lease {
     enum lease_step { MAKE, LOOK, READ, REPLACE, HOLD, BEAT, CHECK, DROP } step;
     unsigned tries;
     bool give_up;          /**< When what is under way has ended. */
+    bool sweep;            /**< A dead daemon's that no job wants: it is taken to be removed. */
     bool foreign;          /**< What is published is another daemon's work. */
     bool was_ours;         /**< The claim that is being replaced. */
     char take[LEASE_TAKE]; /**< Tells this taking of it from another one of ours. */
@@ -62,13 +63,6 @@ struct lease {
     void *gone_arg;
 };
 
-struct job_leases {
-    struct services *services;
-    char *owner, *who;
-    struct lease *first;
-    struct loop_timer *timer;
-};
-
 static void lease_run(struct lease *lease);
 
 static int64_t lease_ms(const struct job_leases *leases)
@@ -76,8 +70,7 @@ static int64_t lease_ms(const struct job_leases *leases)
     return leases->services->conf->processed_lease_ms;
 }
 
-/** The server's clock, as far as we know it: it dates the claims. */
-static int64_t server_now_ms(const struct job_leases *leases)
+int64_t lease_now_ms(const struct job_leases *leases)
 {
     const struct aws *aws = leases->services->processed_aws;
 
@@ -158,7 +151,7 @@ static void answer(struct lease *lease, enum job_lease_outcome outcome, const st
     struct job_lease_answer result = {.outcome = outcome};
 
     if (outcome == LEASE_HELD) {
-        const int64_t now_ms = server_now_ms(lease->leases);
+        const int64_t now_ms = lease_now_ms(lease->leases);
         const int64_t age_ms = MAX_OF(now_ms - lease->seen_since_ms, (int64_t)0);
         const int64_t left_ms = lease->seen_modified_ms + lease->seen_lease_ms - now_ms;
 
@@ -297,7 +290,7 @@ static bool is_dead(const struct lease *lease)
 {
     const int64_t skew_ms = MIN_OF(lease->seen_lease_ms / 4, SKEW_MS);
 
-    return server_now_ms(lease->leases) >
+    return lease_now_ms(lease->leases) >
            lease->seen_modified_ms + DATE_MS + lease->seen_lease_ms + skew_ms;
 }
 
@@ -330,11 +323,20 @@ static void on_made(const struct err *err, void *arg)
     }
 }
 
+static void note_seen(struct lease *lease, const struct store_object *object)
+{
+    snprintf(lease->etag, sizeof(lease->etag), "%s", object->etag);
+    lease->seen_modified_ms = object->modified_ms;
+    lease->len = (size_t)MIN_OF(object->size, (uint64_t)CLAIM_MAX);
+    free(lease->bytes);
+    lease->bytes = mem_resize(NULL, lease->len, 1);
+}
+
 static void on_seen(const struct store_object *object, const struct err *err, void *arg)
 {
     struct lease *lease = arg;
 
-    if (err != NULL && err->rc == RC_NOT_FOUND) {
+    if (err != NULL && err->rc == RC_NOT_FOUND && !lease->sweep) {
         again(lease, MAKE);
         return;
     }
@@ -342,11 +344,7 @@ static void on_seen(const struct store_object *object, const struct err *err, vo
         end(lease, LEASE_FAILED, err);
         return;
     }
-    snprintf(lease->etag, sizeof(lease->etag), "%s", object->etag);
-    lease->seen_modified_ms = object->modified_ms;
-    lease->len = (size_t)MIN_OF(object->size, (uint64_t)CLAIM_MAX);
-    free(lease->bytes);
-    lease->bytes = mem_resize(NULL, lease->len, 1);
+    note_seen(lease, object);
     lease->step = READ;
     lease_run(lease);
 }
@@ -365,7 +363,8 @@ static void on_read(const struct err *err, void *arg)
     }
     read_claim(lease);
     lease->was_ours = strcmp(lease->seen_owner, lease->leases->owner) == 0;
-    if (lease->was_ours || is_dead(lease)) {
+    /* What was ours before a restart has a job here that will ask for it. */
+    if (lease->sweep ? !lease->was_ours && is_dead(lease) : lease->was_ours || is_dead(lease)) {
         lease->step = REPLACE;
         lease_run(lease);
     } else {
@@ -461,11 +460,7 @@ static void on_checked(const struct store_object *object, const struct err *err,
         }
         return;
     }
-    snprintf(lease->etag, sizeof(lease->etag), "%s", object->etag);
-    lease->seen_modified_ms = object->modified_ms;
-    lease->len = (size_t)MIN_OF(object->size, (uint64_t)CLAIM_MAX);
-    free(lease->bytes);
-    lease->bytes = mem_resize(NULL, lease->len, 1);
+    note_seen(lease, object);
     store_get(lease->leases->services->processed, lease->claim_key, NULL, lease->etag, 0,
               lease->len, lease->bytes, on_checked_bytes, lease);
 }
@@ -481,7 +476,7 @@ static void on_dropped(const struct err *err, void *arg)
     if (lease->done != NULL) { /* wanted again meanwhile */
         tell_gone(lease);
         lease->give_up = lease->foreign = false;
-        lease->since_ms = server_now_ms(lease->leases);
+        lease->since_ms = lease_now_ms(lease->leases);
         lease->step = MAKE;
         lease_run(lease);
         return;
@@ -591,10 +586,20 @@ static void answer_kept(void *arg)
 }
 
 /** We have it, or are on the way to give it up. */
-static void take_again(struct lease *lease, job_lease_lost_fn *lost, job_lease_fn *done, void *arg)
+static void take_again(struct lease *lease, const struct job *job, job_lease_lost_fn *lost,
+                       job_lease_fn *done, void *arg)
 {
     lease->lost = lost;
     lease->arg = arg;
+    if (lease->sweep) { /* it was to be removed only, and is the job's now */
+        free(lease->about);
+        lease->about = describe(job);
+        lease->sweep = false;
+        tell_gone(lease);
+        lease->give_up = lease->step == DROP;
+        lease->done = done;
+        return;
+    }
     if (lease->step == DROP) {
         lease->done = done; /* when it is gone */
         return;
@@ -616,6 +621,24 @@ static void name_taking(struct lease *lease)
     snprintf(lease->take, sizeof(lease->take), "%016" PRIx64, random);
 }
 
+static struct lease *lease_new(struct job_leases *leases, const struct job *job)
+{
+    struct lease *lease = mem_new(struct lease);
+
+    *lease = (struct lease){
+        .leases = leases,
+        .next = leases->first,
+        .key = str_dup(job->object.key),
+        .claim_key = job_lease_key(job->object.key),
+        .about = describe(job),
+        .step = MAKE,
+        .since_ms = lease_now_ms(leases),
+    };
+    name_taking(lease);
+    leases->first = lease;
+    return lease;
+}
+
 void job_lease_take(struct job_leases *leases, const struct job *job, job_lease_lost_fn *lost,
                     job_lease_fn *done, void *arg)
 {
@@ -627,24 +650,33 @@ void job_lease_take(struct job_leases *leases, const struct job *job, job_lease_
         lease = NULL;
     }
     if (lease != NULL) {
-        take_again(lease, lost, done, arg);
+        take_again(lease, job, lost, done, arg);
         return;
     }
-    lease = mem_new(struct lease);
-    *lease = (struct lease){
-        .leases = leases,
-        .next = leases->first,
-        .key = str_dup(job->object.key),
-        .claim_key = job_lease_key(job->object.key),
-        .about = describe(job),
-        .step = MAKE,
-        .since_ms = server_now_ms(leases),
-        .lost = lost,
-        .done = done,
-        .arg = arg,
-    };
-    name_taking(lease);
-    leases->first = lease;
+    lease = lease_new(leases, job);
+    lease->lost = lost;
+    lease->done = done;
+    lease->arg = arg;
+    lease_run(lease);
+}
+
+void lease_sweep(struct job_leases *leases, const char *key, const struct store_object *seen,
+                 loop_fn *done, void *arg)
+{
+    const struct job job = {
+        .object = {.key = (char *)key, .etag = "", .version = "", .sequencer = ""}};
+
+    if (find(leases, key) != NULL) {
+        loop_defer(leases->services->loop, done, arg);
+        return;
+    }
+    struct lease *lease = lease_new(leases, &job);
+
+    lease->sweep = lease->give_up = true;
+    lease->gone = done;
+    lease->gone_arg = arg;
+    lease->step = READ;
+    note_seen(lease, seen);
     lease_run(lease);
 }
 
@@ -661,7 +693,7 @@ void job_lease_give_up(struct job_leases *leases, const char *key, loop_fn *done
 {
     struct lease *lease = find(leases, key);
 
-    if (lease == NULL) {
+    if (lease == NULL || lease->sweep) {
         if (done != NULL) {
             loop_defer(leases->services->loop, done, arg);
         }
@@ -703,6 +735,9 @@ int64_t job_lease_lost_until_ms(const struct job_leases *leases)
 
 bool job_leases_busy(const struct job_leases *leases)
 {
+    if (leases->sweep != NULL) {
+        return true;
+    }
     for (const struct lease *lease = leases->first; lease != NULL; lease = lease->next) {
         if (lease->step != HOLD) {
             return true;

@@ -61,6 +61,11 @@ void job_lease_give_up(struct job_leases *leases, const char *key, loop_fn *done
 /** While we have it: that what is published of the object is another daemon's work. */
 void job_lease_set_foreign(struct job_leases *leases, const char *key);
 bool job_lease_is_foreign(const struct job_leases *leases, const char *key);
+/** Look for claims that dead daemons have left and no job comes upon, and remove them: one after
+ * another, in the background. */
+void job_leases_sweep(struct job_leases *leases);
+/** No more sweeps; one that is under way ends soon. */
+void job_leases_quiet(struct job_leases *leases);
 /** A request is under way. */
 bool job_leases_busy(const struct job_leases *leases);
 /** Claims held now. */

@@ -3,6 +3,7 @@
  */
 #include "daemon/source/source.h"
 
+#include "daemon/job/job_lease.h"
 #include "daemon/job/job_watch.h"
 #include "daemon/services.h"
 #include "daemon/source/file_watch.h"
@@ -91,6 +92,9 @@ static void on_listing_ended(bool complete, void *arg)
     if (complete && source->watch != NULL) {
         file_watch_start(source->watch); /* again, if its root had been lost */
     }
+    if (source->services->leases != NULL) {
+        job_leases_sweep(source->services->leases);
+    }
     on_rest(source);
 }
 
@@ -100,6 +104,9 @@ void source_stop(struct source *source, source_stopped_fn *done, void *arg)
     source->stopped_arg = arg;
     source->stopping = true;
     source_pause(source, true);
+    if (source->services->leases != NULL) {
+        job_leases_quiet(source->services->leases);
+    }
     settle_on_rest(source->settle, on_rest, source);
     if (source->watch != NULL) {
         file_watch_stop(source->watch, on_rest, source);

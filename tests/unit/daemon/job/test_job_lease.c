@@ -320,6 +320,69 @@ static void what_is_taken_anew_while_it_goes_is_nobodys_work_yet(void **state)
     give_up(one);
 }
 
+static void sweep(struct job_leases *leases)
+{
+    job_leases_sweep(leases);
+    assert_true(job_leases_busy(leases));
+    run_until_true(both_rest, NULL);
+    assert_int_equal(job_leases_held(leases), 0);
+}
+
+static void what_a_dead_daemon_left_is_swept_and_nothing_else(void **state)
+{
+    (void)state;
+
+    sweep(two); /* nothing is there yet */
+    assert_int_equal(take(one), LEASE_TAKEN);
+    sweep(two);
+    assert_true(claim_is_there());
+    age_claim(65000); /* too old by itself, but not by clocks that differ */
+    sweep(two);
+    assert_true(claim_is_there());
+    age_claim(80000);
+    job_leases_free(one); /* it died */
+    one = job_leases_new(&services, "id-one", "host-one");
+    sweep(one); /* its own: a job of it will ask */
+    assert_true(claim_is_there());
+    sweep(two);
+    assert_false(claim_is_there());
+}
+
+static void who_wants_a_claim_that_is_being_swept_gets_it(void **state)
+{
+    (void)state;
+
+    for (unsigned turns = 0; turns < 60; turns++) { /* wherever the sweep is by then */
+        write_claim("{\"owner\": \"id-dead\", \"who\": \"dead\", \"lease_ms\": 1000}");
+        age_claim(80000);
+        job_leases_sweep(two);
+        for (unsigned i = 0; i < turns; i++) {
+            uv_run(loop_uv(services.loop), UV_RUN_NOWAIT);
+        }
+        assert_int_equal(take(two), LEASE_TAKEN);
+        run_until_true(both_rest, NULL);
+        assert_true(claim_is_there());
+        assert_int_equal(job_leases_held(two), 1);
+        give_up(two);
+        assert_false(claim_is_there());
+    }
+}
+
+static void a_sweep_is_over_soon_when_all_is_to_end(void **state)
+{
+    (void)state;
+
+    write_claim("{\"owner\": \"id-dead\", \"who\": \"dead\", \"lease_ms\": 1000}");
+    age_claim(80000);
+    job_leases_sweep(one);
+    job_leases_sweep(one); /* once more, after it */
+    job_leases_quiet(one);
+    run_until_true(both_rest, NULL);
+    assert_true(claim_is_there());
+    job_leases_sweep(one);
+    assert_false(job_leases_busy(one));
+}
+
 static void the_keys_of_claims_fit(void **state)
 {
     (void)state;
@@ -351,6 +414,9 @@ int main(void)
         CASE(a_claim_that_nobody_can_read_is_somebodys_until_it_is_old),
         CASE(a_store_that_fails_is_told_as_it_is),
         CASE(what_is_taken_anew_while_it_goes_is_nobodys_work_yet),
+        CASE(what_a_dead_daemon_left_is_swept_and_nothing_else),
+        CASE(who_wants_a_claim_that_is_being_swept_gets_it),
+        CASE(a_sweep_is_over_soon_when_all_is_to_end),
         CASE(the_keys_of_claims_fit),
     };
 

@@ -1,0 +1,26 @@
+/** @file
+ * Private to the claims: job_lease.c has ours, job_sweep.c removes those of daemons that died.
+ */
+#pragma once
+
+#include "daemon/job/job_lease.h"
+
+struct lease;
+struct sweep;
+
+struct job_leases {
+    struct services *services;
+    char *owner, *who;
+    struct lease *first;
+    struct loop_timer *timer;
+    struct sweep *sweep; /**< NULL: none is under way. */
+    bool sweep_again;    /**< It was asked for while one was. */
+    bool quiet;          /**< No more of them. */
+};
+
+/** The server's clock, as far as we know it: it dates the claims. */
+int64_t lease_now_ms(const struct job_leases *leases);
+/** Take over the claim on `key`, which `seen` is, and remove it: when it is a dead daemon's and
+ * nobody here has to do with the object. `done` later, whatever came of it. */
+void lease_sweep(struct job_leases *leases, const char *key, const struct store_object *seen,
+                 loop_fn *done, void *arg);
