@@ -389,6 +389,7 @@ enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
     struct wait wait = {
         .run = run, .label = object->key, .helper_before = h5_helper_bytes(ctl_run_helper(run))};
     scoped(h5_slab_free) struct h5_slab *slab = NULL;
+    uint8_t *rows;
 
     if (h5_slab_open(ctl_run_helper(run), &h5, layout, dataset, first, count, &slab, err) !=
         RC_OK) {
@@ -400,9 +401,10 @@ enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
     }
     wait.slab = slab;
     h5_slab_fetch(slab, on_done, &wait);
-    if (wait_for(&wait, err) != RC_OK || h5_slab_decode(slab, ret_rows, err) != RC_OK) {
+    if (wait_for(&wait, err) != RC_OK || h5_slab_decode(slab, &rows, err) != RC_OK) {
         return err->rc;
     }
+    *ret_rows = rows;
     *ret_slab = TAKE(slab);
     return RC_OK;
 }

@@ -37,7 +37,7 @@ uint64_t event_render_bytes(const struct event_input *input, uint64_t events)
     if (input->images != IMAGES_NONE) {
         scratch += ENCODER_BYTES + 3 * MAX_OF(sheet, pixels); /* canvas, scanlines, deflated */
         output += sheet / 2;
-        if (input->sample != SAMPLE_U8) {
+        if (input->sample != SAMPLE_U8 && !input->pixels_spent) {
             scratch += all; /* indices, of every frame for the sheet */
         }
     }
@@ -235,8 +235,26 @@ static enum rc render_sheet(const struct event_input *input, const struct paint 
     return RC_OK;
 }
 
+/** For palette indices: where the pixels were, once they are planes. A code has two bytes or more.
+ */
+static enum rc prepare_indices(const struct event_input *input, struct event_scratch *scratch,
+                               uint8_t **ret_indices, struct err *err)
+{
+    const size_t all = (size_t)input->height * input->width * input->frames;
+
+    if (input->pixels_spent) {
+        *ret_indices = input->pixels;
+        return RC_OK;
+    }
+    if (reserve(&scratch->indices, &scratch->indices_cap, all, err) != RC_OK) {
+        return err->rc;
+    }
+    *ret_indices = scratch->indices;
+    return RC_OK;
+}
+
 static enum rc prepare(const struct event_input *input, struct event_scratch *scratch,
-                       struct err *err)
+                       uint8_t **ret_indices, struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
     const size_t all = pixels * input->frames;
@@ -253,12 +271,12 @@ static enum rc prepare(const struct event_input *input, struct event_scratch *sc
     if (input->images == IMAGES_NONE || input->sample == SAMPLE_U8) {
         return RC_OK;
     }
-    return reserve(&scratch->indices, &scratch->indices_cap, all, err);
+    return prepare_indices(input, scratch, ret_indices, err);
 }
 
 static enum rc render_frames(const struct event_input *input, const struct event_scratch *scratch,
-                             const struct paint *paint, struct event_output *output,
-                             struct err *err)
+                             const struct paint *paint, uint8_t *indices,
+                             struct event_output *output, struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
     const size_t element = sample_bytes(input->sample);
@@ -271,9 +289,8 @@ static enum rc render_frames(const struct event_input *input, const struct event
 
         plane_statistics(plane, pixels, input->sample, encoding_of(input->type),
                          scratch->statistics, &stats);
-        if (input->images != IMAGES_NONE && paint->map == NULL) {
-            colors_map(input->type, plane, pixels, input->sample,
-                       scratch->indices + frame * pixels);
+        if (indices != NULL) {
+            colors_map(input->type, plane, pixels, input->sample, indices + frame * pixels);
         }
         if (input->images == IMAGES_FRAMES || input->images == IMAGES_PACKED) {
             if (render_frame(input, frame, paint, output, err) != RC_OK) {
@@ -295,19 +312,20 @@ enum rc event_render(const struct event_input *input, struct event_scratch *scra
 {
     const bool bytes = input->sample == SAMPLE_U8;
     const unsigned first = output->picture_count;
+    uint8_t *indices = NULL; /* none are needed */
 
-    if (prepare(input, scratch, err) != RC_OK) {
+    if (prepare(input, scratch, &indices, err) != RC_OK) {
         return err->rc;
     }
     planes_transpose(input->pixels, scratch->planes, (size_t)input->height * input->width,
                      input->frames, sample_bytes(input->sample));
     const struct paint paint = {
-        .pixels = bytes ? scratch->planes : scratch->indices,
+        .pixels = bytes ? scratch->planes : indices,
         .map = bytes ? colors_bytes(input->type) : NULL,
         .encoder = scratch->encoder,
     };
 
-    if (render_frames(input, scratch, &paint, output, err) != RC_OK ||
+    if (render_frames(input, scratch, &paint, indices, output, err) != RC_OK ||
         (input->images != IMAGES_NONE && render_sheet(input, &paint, output, err) != RC_OK)) {
         return err->rc;
     }

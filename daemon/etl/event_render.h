@@ -6,7 +6,7 @@
  *                                                        -> or one archive of them all
  *
  * Codes of a byte, which radar has, are coloured by a table while a picture is packed; for others
- * the palette indices of all frames are made first.
+ * the palette indices of all frames are made first, in place of the pixels if these may go.
  *
  * Thread:     a worker's; an `event_scratch` serves one event at a time and is reused.
  * Ownership:  the output owns its buffers until event_output_reset() or event_output_done().
@@ -24,7 +24,8 @@
 struct event_input {
     enum sevir_type type;
     const struct catalog_row *row;
-    const void *pixels; /**< Native samples, [height][width][frames]; row 0 is south. */
+    void *pixels;      /**< Native samples, [height][width][frames]; row 0 is south. */
+    bool pixels_spent; /**< Nobody needs them afterwards: they may be written over. */
     enum sample sample;
     uint32_t height, width, frames;
     enum conf_images images;

@@ -165,7 +165,7 @@ static void unit_put(struct unit *unit)
 static void run_work(void *arg)
 {
     struct unit *unit = arg;
-    const uint8_t *rows = NULL;
+    uint8_t *rows = NULL;
 
     h5_slab_lend_rows(unit->slab, &unit->desk->rows, &unit->desk->inflating);
     if (h5_slab_decode(unit->slab, &rows, &unit->err) == RC_OK) {
@@ -286,6 +286,19 @@ static void fail_too_large(struct unit *unit, const struct err *why)
     unit_fail(unit, &err);
 }
 
+/** Bytes that units of this window are in line for. */
+static uint64_t waiting_here(const struct units *units)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < units->width; i++) {
+        const struct budget_ticket *ticket = &units->units[i].ticket;
+
+        bytes += ticket->state == BUDGET_WAITING ? ticket->bytes : 0;
+    }
+    return bytes;
+}
+
 /** Take the next item, if there is one and all is well. */
 static void unit_next(struct unit *unit)
 {
@@ -312,8 +325,9 @@ static void unit_next(struct unit *unit)
     if (__builtin_add_overflow(h5_slab_bytes(unit->slab), unit->item->render_bytes, &bytes)) {
         bytes = UINT64_MAX;
     }
+    /* One of ours that waits would take what we let go only to do what we are about to. */
     if (unit->ticket.state == BUDGET_GRANTED && unit->ticket.bytes >= bytes &&
-        budget_waiting(budget) == 0) {
+        budget_waiting(budget) == waiting_here(units)) {
         loop_defer(units->etl->services->loop, unit_fetch, unit);
         return;
     }

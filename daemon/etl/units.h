@@ -3,7 +3,7 @@
  *
  * A unit is a few rows of one dataset: an event, the events that share a chunk, or a run of small
  * ones. Its memory is granted by the budget before it is fetched. Its buffers are kept for the next
- * unit as long as nobody else waits for memory.
+ * unit as long as no other window or stage waits for memory.
  *
  * Thread:     the loop's, but for `work`, which runs on a worker that owns the unit meanwhile.
  * Completion: etl_part_done() once, when every unit has ended.
@@ -47,8 +47,9 @@ struct unit {
 };
 
 struct units_ops {
-    /** On a worker: `rows` are decoded, native, C order. Fills unit->output. */
-    enum rc (*work)(const struct etl *etl, struct unit *unit, const uint8_t *rows, struct err *err);
+    /** On a worker: `rows` are decoded, native, C order, and may be written over. Fills
+     * unit->output. */
+    enum rc (*work)(const struct etl *etl, struct unit *unit, uint8_t *rows, struct err *err);
     /** On the loop, after the puts: keep what is to be kept of unit->output. */
     void (*collect)(struct etl *etl, struct unit *unit);
     /** On the loop, once all have ended well: what is left to do; etl_part_done() is its to call.

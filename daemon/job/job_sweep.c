@@ -26,7 +26,7 @@ struct sweep {
         char *claim_key;
         struct store_object seen;
         char etag[STORE_ETAG];
-    } *old; /**< Of this page: old enough to be a dead daemon's. */
+    } * old; /**< Of this page: old enough to be a dead daemon's. */
     unsigned count, next;
 };
 

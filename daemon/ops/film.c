@@ -122,7 +122,7 @@ static enum rc draw_frames(struct film *film, const uint8_t *rows, struct err *e
 static void run_draw(void *arg)
 {
     struct film *film = arg;
-    const uint8_t *rows = NULL;
+    uint8_t *rows = NULL;
 
     if (h5_slab_decode(film->slab, &rows, &film->err) == RC_OK) {
         draw_frames(film, rows, &film->err);

@@ -363,7 +363,7 @@ static enum rc decode(struct h5_slab *slab, struct err *err)
     return rc;
 }
 
-enum rc h5_slab_decode(struct h5_slab *slab, const uint8_t **ret_rows, struct err *err)
+enum rc h5_slab_decode(struct h5_slab *slab, uint8_t **ret_rows, struct err *err)
 {
     if (slab->rows == NULL && slab->fetched != NULL) {
         if (is_verbatim(slab)) {

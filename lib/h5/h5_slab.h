@@ -50,5 +50,5 @@ void h5_slab_lend_rows(struct h5_slab *slab, struct h5_buffer *rows, struct h5_b
 void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg);
 void h5_slab_cancel(struct h5_slab *slab);
 /** Decoded rows (native byte order, C order), owned by the slab or in what was lent. Frees what was
- * fetched. */
-enum rc h5_slab_decode(struct h5_slab *slab, const uint8_t **ret_rows, struct err *err);
+ * fetched. The rows may be written over. */
+enum rc h5_slab_decode(struct h5_slab *slab, uint8_t **ret_rows, struct err *err);

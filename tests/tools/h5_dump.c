@@ -95,7 +95,7 @@ static void save(const struct dump *dump, const uint8_t *rows, size_t len)
 static void on_fetched(const struct err *err, void *arg)
 {
     struct dump *dump = arg;
-    const uint8_t *rows;
+    uint8_t *rows;
     struct err why;
 
     if (err != NULL) {

@@ -88,7 +88,7 @@ static enum rc fetch(void)
 
 static void large_ranges_come_in_pieces_and_a_few_at_a_time(void **state)
 {
-    const uint8_t *rows;
+    uint8_t *rows;
 
     assert_int_equal(open_rows(1, 7), RC_OK);
     assert_int_equal(h5_slab_fetch_bytes(bench.slab), 7 * ROW_BYTES);
@@ -110,7 +110,7 @@ static void rows_as_they_lie_in_the_file_are_not_copied(void **state)
 
 static void the_first_failure_is_told_once_and_stops_the_rest(void **state)
 {
-    const uint8_t *rows;
+    uint8_t *rows;
 
     bench.store.fail_with = RC_NETWORK;
     bench.store.fail_at = 3;
@@ -122,7 +122,7 @@ static void the_first_failure_is_told_once_and_stops_the_rest(void **state)
 
 static void a_slab_can_be_fetched_again_after_a_failure(void **state)
 {
-    const uint8_t *rows;
+    uint8_t *rows;
 
     bench.store.fail_with = RC_NETWORK;
     assert_int_equal(open_rows(2, 1), RC_OK);
@@ -156,7 +156,7 @@ static void an_object_that_changed_is_not_read(void **state)
 
 static void data_never_written_is_not_fetched(void **state)
 {
-    const uint8_t *rows;
+    uint8_t *rows;
 
     bench.dataset.address = LAYOUT_UNALLOCATED;
     bench.dataset.fill[0] = 9;
@@ -199,7 +199,7 @@ static void on_layout(struct layout *layout, const struct err *err, void *arg)
 static void what_workers_cannot_decode_comes_from_the_helper(void **state)
 {
     struct layout *layout = NULL;
-    const uint8_t *rows;
+    uint8_t *rows;
     int16_t number;
 
     small_h5(bench.bytes);
