@@ -101,5 +101,7 @@ struct http_transfer *http_send(struct http_client *client, const struct http_ca
 void http_cancel(struct http_transfer *transfer);
 /** NULL when there is none. `name` in lower case. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
+/** "127.0.0.1:9000", "localhost", "[::1]:80": what is sent there does not leave this host. */
+bool http_is_loopback(const char *authority);
 /** Transfers under way or in line. */
 unsigned http_client_busy(const struct http_client *client);

@@ -12,6 +12,8 @@
 #include "lib/base/str.h"
 #include "lib/net/http.h"
 
+struct watcher;
+
 #define HTTP_HEADERS_MAX 256
 #define HTTP_HEAD_BYTES (64u << 10)
 
@@ -28,7 +30,7 @@ struct http_transfer {
     struct strbuf text; /**< URL and header lines. */
     const char *url;
     struct curl_slist *lines;
-    unsigned line_cap;
+    unsigned line_count, line_cap;
     const char *body;
     size_t body_len, body_taken;
     void (*progress)(uint64_t sent_bytes, void *arg);
@@ -63,8 +65,12 @@ struct http_client {
     char *ca_bundle, *proxy, *user_agent, *allow_plain;
     bool any_proxy;              /**< Some transfer may go through one. */
     struct loop_timer *deadline; /**< libcurl's. */
-    struct loop_timer *watch;    /**< Ours: idle and total time-outs. */
-    int64_t watch_due_ms;        /**< INT64_MAX: not armed. */
+    bool acting;                 /**< libcurl is being called by http_loop.c, */
+    bool due_now;                /**< and wants to be called once more at once. */
+    struct watcher **watchers;   /**< Of the sockets that are ours, by descriptor. */
+    size_t watcher_cap;
+    struct loop_timer *watch; /**< Ours: idle and total time-outs. */
+    int64_t watch_due_ms;     /**< INT64_MAX: not armed. */
     struct loop_timer *failed_due;
     struct http_transfer *running, *late, *failed, *spare;
     unsigned busy, spares;
@@ -97,6 +103,9 @@ void http_transfer_answer(struct http_transfer *transfer, struct http_answer *re
 
 enum rc http_loop_start(struct http_client *client, unsigned host_connections, struct err *err);
 void http_loop_stop(struct http_client *client);
+/** A socket is libcurl's from now on, until http_loop_close(), its CURLOPT_CLOSESOCKETFUNCTION. */
+void http_loop_open(struct http_client *client, int fd);
+int http_loop_close(void *client, curl_socket_t fd);
 
 /* ---- http.c */
 

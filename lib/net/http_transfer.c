@@ -54,6 +54,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
         transfer->socket_errno = errno;
         return CURL_SOCKET_BAD;
     }
+    http_loop_open(transfer->client, fd);
     return fd;
 }
 
@@ -193,6 +194,9 @@ static void set_callbacks(struct http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    /* A connection outlives the transfer that opened it. */
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, http_loop_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->client);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
@@ -276,6 +280,22 @@ static void set_custom(struct http_transfer *transfer, const char *method)
     }
 }
 
+static bool is_upload(const struct http_call *call)
+{
+    return strcmp(call->method, "PUT") == 0 || strcmp(call->method, "POST") == 0;
+}
+
+static bool has_body(const struct http_call *call)
+{
+    return call->body_len > 0 || is_upload(call);
+}
+
+/** It goes out in the same segment as its headers. */
+static bool is_inline(const struct http_call *call)
+{
+    return call->body_len <= INLINE_BODY && call->progress == NULL;
+}
+
 static void set_method(struct http_transfer *transfer, const struct http_call *call)
 {
     CURL *easy = transfer->easy;
@@ -285,9 +305,9 @@ static void set_method(struct http_transfer *transfer, const struct http_call *c
     if (strcmp(call->method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
         set_custom(transfer, "");
-    } else if (call->body_len == 0 && !put && !post) {
+    } else if (!has_body(call)) {
         set_custom(transfer, strcmp(call->method, "GET") == 0 ? "" : call->method);
-    } else if (call->body_len <= INLINE_BODY && call->progress == NULL) {
+    } else if (is_inline(call)) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body_len > 0 ? call->body : "");
@@ -306,12 +326,99 @@ static bool is_header(const char *line, const char *name)
     return strncasecmp(line, name, len) == 0 && (line[len] == ':' || line[len] == ';');
 }
 
+/** What libcurl looks for among the lines that it is given, to leave its own out or to do as they
+ * say. */
+static bool is_known_to_curl(const char *line)
+{
+    static const char *const names[] = {
+        "accept", "accept-encoding", "connection", "content-length", "content-type",
+        "cookie", "expect",          "host",       "range",          "referer",
+        "te",     "user-agent",      "upgrade",    "trailer",        "transfer-encoding",
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if ((line[0] | 0x20) == names[i][0] && is_header(line, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** The line that libcurl would make of the URL itself, and at less cost. */
+static bool is_host_of(const char *line, const char *url)
+{
+    const char *host = line + strlen("host:"), *authority = strstr(url, "://"), *port;
+    size_t len;
+
+    if (!is_header(line, "host") || authority == NULL) {
+        return false;
+    }
+    host += strspn(host, " ");
+    authority += 3;
+    len = strcspn(authority, "/?#");
+    port = memchr(authority, ':', len);
+    return strlen(host) == len && memcmp(host, authority, len) == 0 && authority[0] != '[' &&
+           (port == NULL || (port[1] > '0' && port[1] <= '9'));
+}
+
+static void end_line(struct http_transfer *transfer)
+{
+    strbuf_putc(&transfer->text, '\0');
+    transfer->line_count++;
+}
+
+/** "Name;" is how libcurl is told of an empty header, which goes out as "Name:". */
+static bool is_empty(const char *line)
+{
+    const char *end = strpbrk(line, ":;");
+
+    return end != NULL && strcmp(end, ";") == 0;
+}
+
+/** libcurl compares each line that it is given with a score of names, and sends it as it is. So
+ * what it need not know is told as one line. */
+static void add_unknown(struct http_transfer *transfer, const struct http_call *call)
+{
+    struct strbuf *text = &transfer->text;
+    const size_t from = text->len;
+    const char *last = NULL;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < call->header_count; i++) {
+        const char *line = call->headers[i];
+
+        if (!is_known_to_curl(line)) {
+            strbuf_puts(text, count++ > 0 ? "\r\n" : "");
+            strbuf_add(text, line, strlen(line) - is_empty(line));
+            strbuf_puts(text, is_empty(line) ? ":" : "");
+            last = line;
+        }
+    }
+    if (count == 1 && is_empty(last)) { /* libcurl would leave "Name:" out */
+        text->data[text->len - 1] = ';';
+    }
+    if (text->len > from) {
+        end_line(transfer);
+    }
+}
+
+static void add_lines(struct http_transfer *transfer, const struct http_call *call)
+{
+    add_unknown(transfer, call);
+    for (unsigned i = 0; i < call->header_count; i++) {
+        const char *line = call->headers[i];
+
+        if (is_known_to_curl(line) && !is_host_of(line, call->url)) {
+            strbuf_puts(&transfer->text, line);
+            end_line(transfer);
+        }
+    }
+}
+
 /** URL and lines into `text`, and libcurl's list over it: one block instead of two a line. */
 static enum rc set_text(struct http_transfer *transfer, const struct http_call *call,
                         struct err *err)
 {
-    static const char no_expect[] = "Expect:", no_type[] = "Content-Type:";
-    const unsigned count = call->header_count + 2;
     bool typed = false;
     char *text;
 
@@ -321,23 +428,29 @@ static enum rc set_text(struct http_transfer *transfer, const struct http_call *
             return err_set(err, RC_INVALID, "a header of two lines");
         }
         typed = typed || is_header(call->headers[i], "content-type");
-        strbuf_add(&transfer->text, call->headers[i], strlen(call->headers[i]) + 1);
     }
-    strbuf_add(&transfer->text, no_expect, sizeof(no_expect));
-    if (!typed) {
-        strbuf_add(&transfer->text, no_type, sizeof(no_type));
+    transfer->line_count = 0;
+    add_lines(transfer, call);
+    if (has_body(call) && !is_inline(call)) {
+        strbuf_puts(&transfer->text, "Expect:");
+        end_line(transfer);
+    } else if (has_body(call) && !typed) {
+        strbuf_puts(&transfer->text, "Content-Type:");
+        end_line(transfer);
     }
-    if (count > transfer->line_cap) {
-        transfer->lines = mem_resize(transfer->lines, count, sizeof(*transfer->lines));
-        transfer->line_cap = count;
+    if (transfer->line_count > transfer->line_cap) {
+        transfer->line_cap = transfer->line_count;
+        transfer->lines = mem_resize(transfer->lines, transfer->line_cap, sizeof(*transfer->lines));
     }
     text = transfer->text.data;
     transfer->url = text;
-    for (unsigned i = 0; i < count - typed; i++) {
+    for (unsigned i = 0; i < transfer->line_count; i++) {
         text += strlen(text) + 1;
         transfer->lines[i] = (struct curl_slist){text, &transfer->lines[i + 1]};
     }
-    transfer->lines[count - typed - 1].next = NULL;
+    if (transfer->line_count > 0) {
+        transfer->lines[transfer->line_count - 1].next = NULL;
+    }
     return RC_OK;
 }
 
@@ -377,7 +490,7 @@ enum rc http_transfer_set(struct http_transfer *transfer, const struct http_call
     }
     set_method(transfer, call);
     curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->lines);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->line_count > 0 ? transfer->lines : NULL);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->connect_ms);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, call->fresh ? 0L : 60L);

@@ -51,6 +51,13 @@ static bool is_loopback(const char *host)
            (inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six));
 }
 
+bool http_is_loopback(const char *authority)
+{
+    char host[256];
+
+    return take_host(authority, host, sizeof(host)) && is_loopback(host);
+}
+
 /** Addresses that lead no farther than to the host: EC2's metadata, the agents of ECS and EKS. They
  * have no TLS, and a proxy would answer for another host. */
 static bool is_metadata(const char *host)

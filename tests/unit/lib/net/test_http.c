@@ -249,6 +249,53 @@ static void a_header_may_be_empty_but_not_two_lines(void **state)
     assert_int_equal(fake_asked(fake), 1);
 }
 
+static unsigned count_of(const char *text, const char *part)
+{
+    unsigned count = 0;
+
+    while ((text = strcasestr(text, part)) != NULL) {
+        text += strlen(part);
+        count++;
+    }
+    return count;
+}
+
+/** Whether libcurl is told of it, or takes it for a part of another line, or makes it itself. */
+static void each_header_goes_out_once_and_as_it_is(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"GET", "PUT", "POST"};
+    const char *headers[] = {"X-Amz-Date: now",   NULL,          "X-Empty;",
+                             "Content-Type: a/b", "Accept: c/d", "Authorization: e; f: g",
+                             "User-Agent: h"};
+    static const char *const expected[] = {"X-Amz-Date: now\r\n",        "\r\nX-Empty:\r\n",
+                                           "Content-Type: a/b\r\n",      "Accept: c/d\r\n",
+                                           "Authorization: e; f: g\r\n", "User-Agent: h\r\n"};
+    struct outcome outcome;
+    PLAY({.body = ""});
+
+    for (unsigned i = 0; i < 2 * ARRAY_LEN(methods); i++) {
+        scoped(free) char *host = str_printf(
+            "Host: %s", i % 2 == 0 ? strrchr(fake_url(fake), '/') + 1 : "another.example");
+
+        headers[1] = host;
+        get((struct http_call){.method = methods[i / 2],
+                               .url = "/",
+                               .headers = headers,
+                               .header_count = ARRAY_LEN(headers),
+                               .body = i > 1 ? "body" : NULL,
+                               .body_len = i > 1 ? 4 : 0},
+            &outcome);
+        assert_int_equal(outcome.rc, RC_OK);
+        for (unsigned j = 0; j < ARRAY_LEN(expected); j++) {
+            assert_int_equal(count_of(fake_request(fake, i)->head, expected[j]), 1);
+        }
+        assert_int_equal(count_of(fake_request(fake, i)->head, host), 1);
+        assert_int_equal(count_of(fake_request(fake, i)->head, "\nhost:"), 1);
+        assert_int_equal(count_of(fake_request(fake, i)->head, "\ncontent-type:"), 1);
+    }
+}
+
 static void a_sink_takes_what_is_wanted_and_no_error_s_body(void **state)
 {
     (void)state;
@@ -594,6 +641,22 @@ static void plain_http_is_for_loopback_and_for_who_is_named(void **state)
     }
 }
 
+static void loopback_is_told_by_its_address(void **state)
+{
+    static const char *const near[] = {"127.0.0.1", "127.0.0.1:9000", "localhost:80", "[::1]:9",
+                                       "127.9.9.9"};
+    static const char *const far[] = {
+        "128.0.0.1", "localhost.example", "[::2]:9", "169.254.169.254", "", "127.0.0.1.example:80"};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(near); i++) {
+        assert_true(http_is_loopback(near[i]));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(far); i++) {
+        assert_false(http_is_loopback(far[i]));
+    }
+}
+
 static void a_url_that_is_refused_fails_later_like_any(void **state)
 {
     (void)state;
@@ -674,6 +737,7 @@ int main(void)
         TEST(progress_is_told_while_a_body_is_sent),
         TEST(nothing_of_one_call_is_left_in_the_next),
         TEST(a_header_may_be_empty_but_not_two_lines),
+        TEST(each_header_goes_out_once_and_as_it_is),
         TEST(a_sink_takes_what_is_wanted_and_no_error_s_body),
         TEST(a_body_over_its_limit_is_refused),
         TEST(too_many_headers_are_refused),
@@ -691,6 +755,7 @@ int main(void)
         TEST(an_end_may_end_another_and_begin_the_next),
         TEST(the_client_s_end_is_told_to_all),
         TEST(plain_http_is_for_loopback_and_for_who_is_named),
+        TEST(loopback_is_told_by_its_address),
         TEST(a_url_that_is_refused_fails_later_like_any),
         TEST(a_proxy_is_asked_for_others_and_never_for_loopback),
         TEST(a_bundle_that_cannot_be_read_is_this_host_s_fault),
