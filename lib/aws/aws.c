@@ -68,6 +68,8 @@ void aws_free(struct aws *aws)
     credentials_free(aws->credentials);
     aws_settings_done(aws);
     explicit_bzero(aws->keys, sizeof(aws->keys));
+    sigv4_parts_done(&aws->parts);
+    strbuf_done(&aws->authorization);
     free(aws);
 }
 
@@ -361,10 +363,16 @@ static void watch_request(const struct aws_call *call, const struct http_answer 
 static void note_clock(struct aws *aws, const struct http_answer *answer)
 {
     const char *date = answer != NULL ? http_answer_header(answer, "date") : NULL;
-    const int64_t date_s = date != NULL ? aws_parse_date(date) : 0;
 
-    if (date_s != 0) {
-        aws->clock_offset_s = date_s - now_wall_ms() / 1000;
+    if (date == NULL) {
+        return;
+    }
+    if (strncmp(date, aws->date, sizeof(aws->date)) != 0) { /* a second has many answers */
+        snprintf(aws->date, sizeof(aws->date), "%s", date);
+        aws->date_s = aws_parse_date(date);
+    }
+    if (aws->date_s != 0) {
+        aws->clock_offset_s = aws->date_s - now_wall_ms() / 1000;
     }
 }
 
@@ -499,6 +507,7 @@ static void on_credentials(const struct credentials_value *value, const struct e
 static void call_run(struct aws_call *call)
 {
     struct aws *aws = call->aws;
+    struct credentials_value value;
 
     if (call->canceled) {
         call_end(call);
@@ -516,6 +525,8 @@ static void call_run(struct aws_call *call)
     case AWS_PROVING: /* loop: kept ones, or a refresh */
         if (aws->anonymous) {
             attempt(call, NULL);
+        } else if (credentials_at_hand(aws->credentials, &value)) {
+            attempt(call, &value);
         } else {
             credentials_get(aws->credentials, on_credentials, call);
         }

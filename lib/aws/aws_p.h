@@ -43,9 +43,13 @@ struct aws {
     struct aws_place *places;
     struct aws_clock *clocks;
     int64_t clock_offset_s;
+    char date[40];  /**< Of the last answer that had one, as it said it, */
+    int64_t date_s; /**< and what that means; 0: nothing. */
     struct retry_bucket bucket;
     uint64_t random;
     struct sigv4_key keys[AWS_KEYS];
+    struct sigv4_parts parts;    /**< Of the last signature, for their memory, */
+    struct strbuf authorization; /**< and its header. */
     struct aws_call *spare;
     unsigned busy, spares;
 };

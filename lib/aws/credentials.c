@@ -112,16 +112,20 @@ static bool ends_within(const struct credentials *credentials, int64_t window_s,
 
 /* Answering */
 
-static void answer_all(struct credentials *credentials, const struct err *err)
+static struct credentials_value value_of(const struct secrets *kept)
 {
-    const struct secrets *kept = &credentials->kept;
-    const struct credentials_value value = {
+    return (struct credentials_value){
         .access_key_id = kept->access_key_id,
         .secret_access_key = kept->secret_access_key,
         .session_token = kept->session_token,
         .expires_s = kept->expires_s,
         .source = kept->source,
     };
+}
+
+static void answer_all(struct credentials *credentials, const struct err *err)
+{
+    const struct credentials_value value = value_of(&credentials->kept);
     struct waiter *waiter = credentials->first;
 
     credentials->first = NULL;
@@ -217,6 +221,15 @@ void credentials_get(struct credentials *credentials, credentials_done_fn *done,
     *credentials->last = waiter;
     credentials->last = &waiter->next;
     loop_timer_arm(credentials->soon, 0);
+}
+
+bool credentials_at_hand(const struct credentials *credentials, struct credentials_value *ret_value)
+{
+    if (!can_serve(credentials) || ends_within(credentials, ADVISORY_S, 4)) {
+        return false;
+    }
+    *ret_value = value_of(&credentials->kept);
+    return true;
 }
 
 void credentials_reject(struct credentials *credentials)

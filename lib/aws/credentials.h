@@ -56,6 +56,10 @@ struct credentials *credentials_new(struct loop *loop, struct work *work, struct
 void credentials_free(struct credentials *credentials);
 SCOPED_FN(struct credentials, credentials_free)
 void credentials_get(struct credentials *credentials, credentials_done_fn *done, void *arg);
+/** Those that are kept, if they serve and need not be refreshed yet: most calls need not ask.
+ * False: they are to be got. The strings are borrowed until the loop goes on. */
+bool credentials_at_hand(const struct credentials *credentials,
+                         struct credentials_value *ret_value);
 
 /** "" where the profile says nothing. A file that is not there says nothing. */
 typedef void credentials_settings_fn(const char *region, const char *endpoint_url,

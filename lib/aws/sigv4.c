@@ -19,6 +19,7 @@
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
 #define BLOCK 64
+#define TEXT_BYTES 768 /**< What a canonical request takes, as a rule. */
 
 /* Hashes */
 
@@ -151,8 +152,9 @@ void sigv4_date(int64_t time_s, char ret_date[SIGV4_DATE])
 }
 
 /** "20130524/us-east-1/s3/aws4_request". */
-static void add_scope(struct strbuf *out, const struct sigv4_scope *scope, const char *date)
+static void put_scope(struct strbuf *out, const struct sigv4_scope *scope, const char *date)
 {
+    strbuf_reset(out);
     strbuf_add(out, date, 8);
     strbuf_putc(out, '/');
     strbuf_puts(out, scope->region);
@@ -166,6 +168,7 @@ void sigv4_parts_done(struct sigv4_parts *parts)
     strbuf_done(&parts->canonical_request);
     strbuf_done(&parts->string_to_sign);
     strbuf_done(&parts->signed_headers);
+    strbuf_done(&parts->scope);
 }
 
 static inline void sigv4_parts_done_ptr(struct sigv4_parts *parts)
@@ -173,20 +176,26 @@ static inline void sigv4_parts_done_ptr(struct sigv4_parts *parts)
     sigv4_parts_done(parts);
 }
 
-/** `headers`: the canonical lines; their names are in `parts` already. */
-static void add_canonical_request(struct sigv4_parts *parts, const struct sigv4_request *request,
-                                  const struct sigv4_scope *scope, const char *query,
-                                  const struct strbuf *headers)
+/** `query` NULL: the request's. */
+static void put_canonical_request(struct sigv4_parts *parts, const struct sigv4_request *request,
+                                  const struct sigv4_scope *scope, const char *query)
 {
     struct strbuf *out = &parts->canonical_request;
 
+    strbuf_reset(out);
+    strbuf_reserve(out, TEXT_BYTES);
     strbuf_puts(out, request->method);
     strbuf_putc(out, '\n');
     sigv4_canonical_path(out, request, scope);
     strbuf_putc(out, '\n');
-    strbuf_puts(out, query);
+    if (query != NULL) {
+        strbuf_puts(out, query);
+    } else {
+        sigv4_query(out, request->query, request->query_count);
+    }
     strbuf_putc(out, '\n');
-    strbuf_add(out, strbuf_text(headers), headers->len);
+    strbuf_reset(&parts->signed_headers);
+    sigv4_canonical_headers(request, scope, out, &parts->signed_headers);
     strbuf_putc(out, '\n');
     strbuf_add(out, strbuf_text(&parts->signed_headers), parts->signed_headers.len);
     strbuf_putc(out, '\n');
@@ -195,8 +204,9 @@ static void add_canonical_request(struct sigv4_parts *parts, const struct sigv4_
 
 /** From the canonical request on: the string to sign and its signature. */
 static void sign(struct sigv4_parts *parts, const struct sigv4_scope *scope, const char *date,
-                 const char *scope_text, struct sigv4_key *kept)
+                 struct sigv4_key *kept)
 {
+    const char *scope_text = parts->scope.data;
     __attribute__((cleanup(hash_free_ptr))) EVP_MD_CTX *hash = hash_new();
     struct strbuf *out = &parts->string_to_sign;
     uint8_t digest[DIGEST_BYTES], key[DIGEST_BYTES];
@@ -204,6 +214,8 @@ static void sign(struct sigv4_parts *parts, const struct sigv4_scope *scope, con
 
     hash_two(hash, parts->canonical_request.data, parts->canonical_request.len, "", 0, digest);
     digest_hex(digest, hex);
+    strbuf_reset(out);
+    strbuf_reserve(out, TEXT_BYTES);
     strbuf_puts(out, ALGORITHM "\n");
     strbuf_puts(out, date);
     strbuf_putc(out, '\n');
@@ -216,36 +228,25 @@ static void sign(struct sigv4_parts *parts, const struct sigv4_scope *scope, con
     OPENSSL_cleanse(key, sizeof(key));
 }
 
-static void parts_reset(struct sigv4_parts *parts)
-{
-    strbuf_reset(&parts->canonical_request);
-    strbuf_reset(&parts->string_to_sign);
-    strbuf_reset(&parts->signed_headers);
-    parts->signature[0] = '\0';
-}
-
 void sigv4_authorization(const struct sigv4_request *request, const struct sigv4_scope *scope,
                          struct sigv4_key *key, struct sigv4_parts *parts,
                          struct strbuf *ret_authorization)
 {
-    scoped(strbuf_done) struct strbuf query = {0}, headers = {0}, scope_text = {0};
     scoped(sigv4_parts_done) struct sigv4_parts own = {0};
     char date[SIGV4_DATE];
 
     parts = parts != NULL ? parts : &own;
-    parts_reset(parts);
     sigv4_date(scope->time_s, date);
-    add_scope(&scope_text, scope, date);
-    sigv4_query(&query, request->query, request->query_count);
-    sigv4_canonical_headers(request, scope, &headers, &parts->signed_headers);
-    add_canonical_request(parts, request, scope, strbuf_text(&query), &headers);
-    sign(parts, scope, date, scope_text.data, key);
+    put_scope(&parts->scope, scope, date);
+    put_canonical_request(parts, request, scope, NULL);
+    sign(parts, scope, date, key);
 
     strbuf_reset(ret_authorization);
+    strbuf_reserve(ret_authorization, TEXT_BYTES);
     strbuf_puts(ret_authorization, ALGORITHM " Credential=");
     strbuf_puts(ret_authorization, scope->access_key_id);
     strbuf_putc(ret_authorization, '/');
-    strbuf_puts(ret_authorization, scope_text.data);
+    strbuf_puts(ret_authorization, parts->scope.data);
     strbuf_puts(ret_authorization, ", SignedHeaders=");
     strbuf_puts(ret_authorization, strbuf_text(&parts->signed_headers));
     strbuf_puts(ret_authorization, ", Signature=");
@@ -280,7 +281,7 @@ enum rc sigv4_presign(const struct sigv4_request *request, const struct sigv4_sc
                       unsigned expires_s, struct sigv4_parts *parts, struct strbuf *ret_query,
                       struct err *err)
 {
-    scoped(strbuf_done) struct strbuf headers = {0}, scope_text = {0}, credential = {0};
+    scoped(strbuf_done) struct strbuf headers = {0}, credential = {0};
     scoped(sigv4_parts_done) struct sigv4_parts own = {0};
     char date[SIGV4_DATE], expires[12];
 
@@ -289,17 +290,17 @@ enum rc sigv4_presign(const struct sigv4_request *request, const struct sigv4_sc
                        SIGV4_EXPIRES_MAX_S);
     }
     parts = parts != NULL ? parts : &own;
-    parts_reset(parts);
     sigv4_date(scope->time_s, date);
     snprintf(expires, sizeof(expires), "%u", expires_s);
-    add_scope(&scope_text, scope, date);
-    strbuf_printf(&credential, "%s/%s", scope->access_key_id, scope_text.data);
+    put_scope(&parts->scope, scope, date);
+    strbuf_printf(&credential, "%s/%s", scope->access_key_id, parts->scope.data);
+    strbuf_reset(&parts->signed_headers); /* their names are in the query */
     sigv4_canonical_headers(request, scope, &headers, &parts->signed_headers);
     strbuf_reset(ret_query);
     add_presigned_query(ret_query, request, scope, credential.data, date, expires,
                         strbuf_text(&parts->signed_headers));
-    add_canonical_request(parts, request, scope, ret_query->data, &headers);
-    sign(parts, scope, date, scope_text.data, NULL);
+    put_canonical_request(parts, request, scope, ret_query->data);
+    sign(parts, scope, date, NULL);
 
     strbuf_printf(ret_query, "&X-Amz-Signature=%s", parts->signature);
     if (scope->session_token != NULL && scope->omit_session_token) {

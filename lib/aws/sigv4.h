@@ -55,12 +55,12 @@ struct sigv4_key {
     uint8_t secret_digest[32], key[32];
 };
 
-/** All that leads to a signature, for the driver of AWS's test suite and for debugging. Zero
- * initialisation is none yet. */
+/** All that leads to a signature, for the driver of AWS's test suite and for debugging, and memory
+ * that can be used again. Zero initialisation is none yet. A session token may be in it. */
 struct sigv4_parts {
     struct strbuf canonical_request, string_to_sign;
     char signature[65];
-    struct strbuf signed_headers;
+    struct strbuf signed_headers, scope;
 };
 void sigv4_parts_done(struct sigv4_parts *parts);
 

@@ -108,9 +108,13 @@ static int compare_pairs(const void *left, const void *right)
 
 void sigv4_query(struct strbuf *out, const struct sigv4_pair *query, unsigned count)
 {
-    scoped(free) struct encoded_pair *pairs = mem_resize(NULL, count, sizeof(*pairs));
+    scoped(free) struct encoded_pair *pairs = NULL;
     scoped(strbuf_done) struct strbuf text = {0};
 
+    if (count == 0) {
+        return;
+    }
+    pairs = mem_resize(NULL, count, sizeof(*pairs));
     for (unsigned i = 0; i < count; i++) {
         pairs[i].name = text.len;
         sigv4_encode(&text, query[i].name, false);
@@ -175,7 +179,7 @@ static bool is_left_out(const char *name, const struct sigv4_scope *scope)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(left_out); i++) {
-        if (compare_names(name, left_out[i]) == 0) {
+        if (lower(name[0]) == left_out[i][0] && compare_names(name, left_out[i]) == 0) {
             return true;
         }
     }

@@ -1,6 +1,7 @@
 #include "lib/base/digest.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 
 #include "lib/base/mem.h"
 
@@ -16,13 +17,31 @@ static void must(int one)
     }
 }
 
+static EVP_MD *fetched;
+
+static void fetch_sha256(void)
+{
+    fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+/** OpenSSL 3 looks an algorithm up by its name, behind a lock, each time that one uses it without
+ * having fetched it: that costs as much as hashing 2 kB. */
+static const EVP_MD *algorithm(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, fetch_sha256);
+    must(fetched != NULL);
+    return fetched;
+}
+
 struct digest *digest_new(void)
 {
     struct digest *digest = mem_new(struct digest);
 
     digest->ctx = EVP_MD_CTX_new();
     must(digest->ctx != NULL);
-    must(EVP_DigestInit_ex(digest->ctx, EVP_sha256(), NULL));
+    must(EVP_DigestInit_ex(digest->ctx, algorithm(), NULL));
     return digest;
 }
 
@@ -47,7 +66,7 @@ void digest_end(struct digest *digest, uint8_t ret_sha256[DIGEST_BYTES])
 
 void digest_sha256(const void *bytes, size_t len, uint8_t ret_sha256[DIGEST_BYTES])
 {
-    must(EVP_Digest(bytes, len, ret_sha256, NULL, EVP_sha256(), NULL));
+    must(EVP_Digest(bytes, len, ret_sha256, NULL, algorithm(), NULL));
 }
 
 void digest_hex(const uint8_t sha256[DIGEST_BYTES], char ret_hex[DIGEST_HEX])

@@ -176,6 +176,21 @@ static void a_request_to_s3_is_signed_with_the_hash_of_its_body(void **state)
     assert_int_equal(retried, 0);
 }
 
+static void a_body_with_a_checksum_is_not_hashed_on_its_way_to_this_host(void **state)
+{
+    (void)state;
+    static const struct sigv4_pair checksum[] = {{"x-amz-checksum-crc32c", "mnG7TA=="}};
+    struct aws_request request = put_object;
+    PLAY({.status = 200});
+
+    request.headers = checksum;
+    request.header_count = 1;
+    assert_int_equal(run(&request).rc, RC_OK);
+    assert_string_equal(asked(0, "x-amz-content-sha256"), "UNSIGNED-PAYLOAD");
+    assert_string_equal(asked(0, "x-amz-checksum-crc32c"), "mnG7TA==");
+    assert_non_null(strstr(asked(0, "authorization"), "x-amz-checksum-crc32c;"));
+}
+
 static void keys_and_queries_are_encoded_once(void **state)
 {
     (void)state;
@@ -713,6 +728,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_request_to_s3_is_signed_with_the_hash_of_its_body),
+        TEST(a_body_with_a_checksum_is_not_hashed_on_its_way_to_this_host),
         TEST(keys_and_queries_are_encoded_once),
         TEST(an_anonymous_request_shows_nothing),
         TEST(a_json_call_names_its_target),
