@@ -380,11 +380,15 @@ static void on_answer(const struct http_answer *answer, const struct err *err, v
 {
     struct aws_call *call = arg;
     struct aws_verdict verdict;
+    struct err wrong;
 
     call->transfer = NULL;
     watch_request(call, answer);
     note_clock(call->aws, answer);
     aws_judge(&call->request, answer, err, &verdict);
+    if (verdict.rc == RC_OK && call->request.check != NULL) {
+        aws_judge_shape(call->request.check(answer, call->arg, &wrong), &wrong, &verdict);
+    }
     if (verdict.rc == RC_OK) {
         retry_bucket_refund(&call->aws->bucket, call->taken);
         tell(call, &verdict, answer, NULL);

@@ -14,9 +14,9 @@
  *     RC_CHANGED     412 of an If-Match on a read; 404 of a version that was there
  *     RC_CONFLICT    412 of a conditional write, 409
  *     RC_THROTTLED   SlowDown, ThrottlingException...; retries are used up
- *     RC_NETWORK     5xx and http.h's, also RC_TIMEOUT; retries are used up
+ *     RC_NETWORK     5xx and http.h's, also RC_TIMEOUT; an answer that is not what the protocol
+ *                    promises, or is a page for people; retries are used up
  *     RC_INVALID     another 4xx
- *     RC_CORRUPT     an answer that is not what the protocol promises
  *
  * Its text has operation, resource, the service's code and message, and the request id.
  *
@@ -87,6 +87,10 @@ struct aws_request {
                    *   what was answered by nothing. */
     bool in_body; /**< A 200 may hold an <Error>: CopyObject, UploadPartCopy,
                    *   CompleteMultipartUpload. */
+    /** Whether an answer of 2xx is what the protocol promises (NULL: whatever it is); `arg` is that
+     * of `done`. What is not has been sent by somebody else, as a proxy's page of its own, and says
+     * nothing of what was asked for: it is asked again, and is RC_NETWORK in the end. */
+    enum rc (*check)(const struct http_answer *http, void *arg, struct err *err);
     void (*progress)(uint64_t sent_bytes, void *arg);
 };
 

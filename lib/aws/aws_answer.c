@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/aws/aws_p.h"
 #include "lib/aws/xml.h"
@@ -357,6 +358,28 @@ static void classify(const struct aws_request *request, unsigned status,
         (status == 301 || status == 302 || status == 307 || status == 308 || status == 400);
 }
 
+void aws_judge_shape(enum rc rc, const struct err *err, struct aws_verdict *verdict)
+{
+    if (rc != RC_OK) {
+        verdict->rc = RC_NETWORK;
+        verdict->retry = RETRY_TRANSIENT;
+        keep(verdict->message, sizeof(verdict->message), err->text, SIZE_MAX);
+    }
+}
+
+/** A page for people, from somebody in between who says that he is: services of AWS, and those that
+ * do as they do, name the error and the request. A HEAD's answer has no body to show; that an
+ * object is not there is what it says itself in its own way, so only its refusals are looked at. */
+static bool is_a_page(const struct aws_request *request, const struct http_answer *answer,
+                      const struct aws_verdict *verdict)
+{
+    const bool head = strcmp(request->method, "HEAD") == 0;
+
+    return answer->status < 500 && verdict->code[0] == '\0' && verdict->request_id[0] == '\0' &&
+           strncasecmp(header(answer, "content-type"), "text/html", 9) == 0 &&
+           (!head || answer->status == 403);
+}
+
 /** A 200 that came before the work was done may turn out to be an error. */
 static void judge_body(const struct aws_request *request, const struct http_answer *answer,
                        struct aws_verdict *verdict)
@@ -365,9 +388,7 @@ static void judge_body(const struct aws_request *request, const struct http_answ
     struct err err;
 
     if (xml_parse(answer->body, answer->body_len, &doc, &err) != RC_OK) {
-        verdict->rc = RC_CORRUPT;
-        verdict->retry = RETRY_TRANSIENT;
-        keep(verdict->message, sizeof(verdict->message), err.text, SIZE_MAX);
+        aws_judge_shape(RC_CORRUPT, &err, verdict);
     } else if (strcmp(xml_root(doc)->name, "Error") == 0) {
         read_xml(answer, verdict);
         classify(request, 400, verdict);
@@ -376,10 +397,11 @@ static void judge_body(const struct aws_request *request, const struct http_answ
 
 static void judge_transport(const struct err *err, struct aws_verdict *verdict)
 {
-    verdict->rc = err->rc;
-    verdict->retry = err->rc == RC_TIMEOUT   ? RETRY_TIMED_OUT
-                     : err->rc == RC_NETWORK ? RETRY_TRANSIENT
-                                             : RETRY_NONE;
+    /* Longer than was asked for is not what the protocol promises. */
+    verdict->rc = err->rc == RC_CORRUPT ? RC_NETWORK : err->rc;
+    verdict->retry = verdict->rc == RC_TIMEOUT   ? RETRY_TIMED_OUT
+                     : verdict->rc == RC_NETWORK ? RETRY_TRANSIENT
+                                                 : RETRY_NONE;
 }
 
 void aws_judge(const struct aws_request *request, const struct http_answer *answer,
@@ -400,6 +422,11 @@ void aws_judge(const struct aws_request *request, const struct http_answer *answ
     read_headers(answer, ret_verdict);
     read_error(answer, ret_verdict);
     classify(request, answer->status, ret_verdict);
+    if (is_a_page(request, answer, ret_verdict)) {
+        ret_verdict->rc = RC_NETWORK;
+        ret_verdict->retry = RETRY_TRANSIENT;
+        ret_verdict->skewed = false;
+    }
 }
 
 /* ---- in words */

@@ -114,6 +114,8 @@ struct aws_verdict {
 /** `answer` NULL: `err` is the transport's. */
 void aws_judge(const struct aws_request *request, const struct http_answer *answer,
                const struct err *err, struct aws_verdict *ret_verdict);
+/** What request->check said of a good answer. */
+void aws_judge_shape(enum rc rc, const struct err *err, struct aws_verdict *verdict);
 /** The whole sentence; `why` may be the transport's error. */
 void aws_explain(const struct aws_call *call, const struct aws_verdict *verdict, unsigned status,
                  const char *why, struct err *ret_err);

@@ -1,13 +1,45 @@
 /** @file
  * The two protocols that are not S3's: JSON with a target, and a form that is answered in XML.
  */
+#include <jansson.h>
 #include <stdio.h>
 
 #include "lib/aws/aws_p.h"
+#include "lib/aws/xml.h"
 #include "lib/base/mem.h"
 
 /** A page of Athena's rows, or ten messages of SQS with all their escapes. */
 #define JSON_BODY_MAX (16u << 20)
+
+/** An answer is an object; of an operation that has nothing to say it may be nothing at all. */
+static enum rc check_json(const struct http_answer *http, void *arg, struct err *err)
+{
+    json_t *root;
+    bool good;
+    (void)arg;
+
+    if (http->body_len == 0) {
+        return RC_OK;
+    }
+    root = json_loadb(http->body, http->body_len, 0, NULL);
+    good = json_is_object(root);
+    json_decref(root);
+    return good ? RC_OK : err_set(err, RC_CORRUPT, "the answer is no JSON object");
+}
+
+/** An answer is a <...Response>. */
+static enum rc check_xml(const struct http_answer *http, void *arg, struct err *err)
+{
+    scoped(xml_free) struct xml_doc *doc = NULL;
+    (void)arg;
+
+    if (xml_parse(http->body, http->body_len, &doc, err) != RC_OK) {
+        return err->rc;
+    }
+    return str_ends(xml_root(doc)->name, "Response")
+               ? RC_OK
+               : err_set(err, RC_CORRUPT, "the answer is a '%.60s'", xml_root(doc)->name);
+}
 
 static struct aws_call *send_json(struct aws *aws, const char *service, const char *version,
                                   const char *target, const char *url, const char *body,
@@ -28,6 +60,7 @@ static struct aws_call *send_json(struct aws *aws, const char *service, const ch
                                         .body_max = JSON_BODY_MAX,
                                         .total_ms = total_ms,
                                         .attempts = attempts,
+                                        .check = check_json,
                                         .fresh = attempts == 1};
 
     snprintf(type, sizeof(type), "application/x-amz-json-%s", version);
@@ -111,7 +144,8 @@ struct aws_call *aws_send_query(struct aws *aws, const char *service, const char
                                         .method = "POST",
                                         .path = "/",
                                         .headers = &type,
-                                        .header_count = 1};
+                                        .header_count = 1,
+                                        .check = check_xml};
     struct aws_call *call = aws_call_new(aws, &request, done, arg);
 
     put_form(call, version, action, pairs, count);

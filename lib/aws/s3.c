@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/aws/s3_p.h"
 #include "lib/base/mem.h"
@@ -115,13 +116,26 @@ void s3_op_free(struct s3_op *op)
     free(op->upload);
     free(op->parts);
     free(op->text);
+    free(op->etag);
+    free(op->objects);
+    arena_free(op->arena);
+    xml_free(op->doc);
     strbuf_done(&op->body);
     free(op);
 }
 
-struct aws_call *s3_send_go(struct s3_op *op, struct s3_send *send, aws_done_fn *done)
+struct aws_call *s3_send_go(struct s3_op *op, struct s3_send *send, s3_check_fn *check,
+                            aws_done_fn *done)
 {
+    send->request.check = check;
     return aws_send(op->aws, &send->request, done, op);
+}
+
+struct aws_call *s3_send_go_xml(struct s3_op *op, struct s3_send *send, const char *root,
+                                s3_check_fn *check, aws_done_fn *done)
+{
+    op->root = root;
+    return s3_send_go(op, send, check != NULL ? check : s3_check_xml, done);
 }
 
 /* ---- answers ---- */
@@ -145,21 +159,54 @@ const struct err *s3_judge(const struct s3_op *op, const struct aws_answer *answ
     return room;
 }
 
-enum rc s3_answer_xml(const struct aws_answer *answer, const char *root, struct xml_doc **ret_doc,
-                      struct err *err)
+enum rc s3_check_xml(const struct http_answer *http, void *arg, struct err *err)
 {
+    struct s3_op *op = arg;
     scoped(xml_free) struct xml_doc *doc = NULL;
 
-    if (xml_parse(answer->http->body, answer->http->body_len, &doc, err) != RC_OK) {
+    if (xml_parse(http->body, http->body_len, &doc, err) != RC_OK) {
         return err_wrap(err, "the answer of S3");
     }
     /* Some servers say "...Response" where S3 says "...Result". */
-    if (strncmp(xml_root(doc)->name, root, strlen(root)) != 0) {
+    if (strncmp(xml_root(doc)->name, op->root, strlen(op->root)) != 0) {
         return err_set(err, RC_CORRUPT, "the answer of S3 is a '%.60s', not a '%s'",
-                       xml_root(doc)->name, root);
+                       xml_root(doc)->name, op->root);
     }
-    *ret_doc = TAKE(doc);
+    xml_free(op->doc);
+    op->doc = TAKE(doc);
     return RC_OK;
+}
+
+enum rc s3_check_xml_etag(const struct http_answer *http, void *arg, struct err *err)
+{
+    struct s3_op *op = arg;
+
+    if (s3_check_xml(http, op, err) != RC_OK) {
+        return err->rc;
+    }
+    return xml_text(xml_root(op->doc), "ETag")[0] != '\0'
+               ? RC_OK
+               : err_set(err, RC_CORRUPT, "the answer of S3 has no etag");
+}
+
+enum rc s3_check_etag(const struct http_answer *http, void *arg, struct err *err)
+{
+    const char *etag = http_answer_header(http, "etag");
+    (void)arg;
+
+    return etag != NULL && etag[0] != '\0'
+               ? RC_OK
+               : err_set(err, RC_CORRUPT, "the answer of S3 has no etag");
+}
+
+enum rc s3_check_nothing(const struct http_answer *http, void *arg, struct err *err)
+{
+    const char *type = http_answer_header(http, "content-type");
+    (void)arg;
+
+    return http->body_len == 0 || type == NULL || strncasecmp(type, "text/html", 9) != 0
+               ? RC_OK
+               : err_set(err, RC_CORRUPT, "the answer of S3 is a page for people");
 }
 
 const char *s3_answer_header(const struct aws_answer *answer, const char *name)
@@ -308,45 +355,51 @@ static enum rc read_object(const struct xml_node *node, bool encoded, struct are
     return RC_OK;
 }
 
-static enum rc tell_page(const struct s3_op *op, const struct xml_doc *doc, struct err *err)
+static const char *next_page(const struct xml_node *root)
 {
-    const struct xml_node *root = xml_root(doc);
-    const bool encoded = strcmp(xml_text(root, "EncodingType"), "url") == 0;
     const bool more = strcmp(xml_text(root, "IsTruncated"), "true") == 0;
-    const char *next = more ? xml_text(root, "NextContinuationToken") : "";
-    scoped(arena_free) struct arena *arena = arena_new();
-    struct s3_object objects[S3_LIST_MAX];
-    unsigned count = 0;
 
+    return more ? xml_text(root, "NextContinuationToken") : "";
+}
+
+/** A page, into op->objects. */
+static enum rc check_page(const struct http_answer *http, void *arg, struct err *err)
+{
+    struct s3_op *op = arg;
+    const struct xml_node *root;
+    bool encoded;
+
+    if (s3_check_xml(http, op, err) != RC_OK) {
+        return err->rc;
+    }
+    root = xml_root(op->doc);
+    encoded = strcmp(xml_text(root, "EncodingType"), "url") == 0;
+    op->object_count = 0;
     for (const struct xml_node *node = xml_child(root, "Contents"); node != NULL;
          node = xml_again(node)) {
-        if (count == S3_LIST_MAX) {
+        if (op->object_count == S3_LIST_MAX) {
             return err_set(err, RC_CORRUPT, "the listing of S3 has more than %d objects",
                            S3_LIST_MAX);
         }
-        if (read_object(node, encoded, arena, &objects[count++], err) != RC_OK) {
+        if (read_object(node, encoded, op->arena, &op->objects[op->object_count++], err) != RC_OK) {
             return err->rc;
         }
     }
-    if (more && next[0] == '\0') {
+    if (strcmp(xml_text(root, "IsTruncated"), "true") == 0 && next_page(root)[0] == '\0') {
         return err_set(err, RC_CORRUPT, "the listing of S3 breaks off and does not say where");
     }
-    op->done.list(objects, count, next, NULL, op->arg);
     return RC_OK;
 }
 
 static void on_list(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
-    scoped(xml_free) struct xml_doc *doc = NULL;
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && (s3_answer_xml(answer, "ListBucket", &doc, &room) != RC_OK ||
-                        tell_page(op, doc, &room) != RC_OK)) {
-        err = &room;
-    }
-    if (err != NULL) {
+    if (err == NULL) {
+        op->done.list(op->objects, op->object_count, next_page(xml_root(op->doc)), NULL, op->arg);
+    } else {
         op->done.list(NULL, 0, "", err, op->arg);
     }
     s3_op_free(op);
@@ -369,5 +422,7 @@ struct aws_call *s3_list(struct aws *aws, const char *bucket, const char *prefix
     s3_send_query(&send, "start-after", next[0] == '\0' ? after : "");
     send.request.body_max = S3_LIST_BODY;
     op->done.list = done;
-    return s3_send_go(op, &send, on_list);
+    op->objects = mem_resize(NULL, S3_LIST_MAX, sizeof(op->objects[0]));
+    op->arena = arena_new();
+    return s3_send_go_xml(op, &send, "ListBucket", check_page, on_list);
 }

@@ -19,21 +19,25 @@ static struct s3_op *upload_op(struct aws *aws, const char *bucket, const char *
 
 /* ---- begin, abort ---- */
 
+static enum rc check_create(const struct http_answer *http, void *arg, struct err *err)
+{
+    const struct s3_op *op = arg;
+
+    if (s3_check_xml(http, arg, err) != RC_OK) {
+        return err->rc;
+    }
+    return xml_text(xml_root(op->doc), "UploadId")[0] != '\0'
+               ? RC_OK
+               : err_set(err, RC_CORRUPT, "'%.200s': S3 gave the upload no id", op->key);
+}
+
 static void on_create(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
-    scoped(xml_free) struct xml_doc *doc = NULL;
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && s3_answer_xml(answer, "InitiateMultipartUpload", &doc, &room) != RC_OK) {
-        err = &room;
-    }
-    if (err == NULL && xml_text(xml_root(doc), "UploadId")[0] == '\0') {
-        err_set(&room, RC_CORRUPT, "'%.200s': S3 gave the upload no id", op->key);
-        err = &room;
-    }
-    op->done.text(err == NULL ? xml_text(xml_root(doc), "UploadId") : "", err, op->arg);
+    op->done.text(err == NULL ? xml_text(xml_root(op->doc), "UploadId") : "", err, op->arg);
     s3_op_free(op);
 }
 
@@ -50,7 +54,7 @@ struct aws_call *s3_multipart_create(struct aws *aws, const char *bucket, const 
         s3_send_header(&send, "x-amz-checksum-algorithm", "CRC32C");
     }
     op->done.text = done_upload_id;
-    return s3_send_go(op, &send, on_create);
+    return s3_send_go_xml(op, &send, "InitiateMultipartUpload", check_create, on_create);
 }
 
 /** What is not there any more need not be aborted. */
@@ -73,7 +77,7 @@ struct aws_call *s3_multipart_abort(struct aws *aws, const char *bucket, const c
     s3_send_init(&send, "AbortMultipartUpload", "DELETE", bucket, key);
     s3_send_query(&send, "uploadId", op->upload);
     op->done.done = done;
-    return s3_send_go(op, &send, on_abort);
+    return s3_send_go(op, &send, s3_check_nothing, on_abort);
 }
 
 /* ---- parts ---- */
@@ -112,23 +116,19 @@ struct aws_call *s3_multipart_put(struct aws *aws, const char *bucket, const str
     if (put->checksum == S3_CHECKSUM_CRC32C) {
         snprintf(op->part.checksum, sizeof(op->part.checksum), "%s", checksum);
     }
-    return s3_send_go(op, &send, on_part);
+    return s3_send_go(op, &send, s3_check_etag, on_part);
 }
 
 static void on_part_copied(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
-    scoped(xml_free) struct xml_doc *doc = NULL;
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && s3_answer_xml(answer, "CopyPart", &doc, &room) != RC_OK) {
-        err = &room;
-    }
     if (err == NULL) {
-        s3_etag(xml_text(xml_root(doc), "ETag"), op->part.etag);
+        s3_etag(xml_text(xml_root(op->doc), "ETag"), op->part.etag);
         snprintf(op->part.checksum, sizeof(op->part.checksum), "%s",
-                 xml_text(xml_root(doc), "ChecksumCRC32C"));
+                 xml_text(xml_root(op->doc), "ChecksumCRC32C"));
     }
     op->done.part(err == NULL ? &op->part : NULL, err, op->arg);
     s3_op_free(op);
@@ -154,7 +154,7 @@ struct aws_call *s3_multipart_copy(struct aws *aws, const char *bucket, const ch
     send.request.in_body = true;
     op->done.part = done;
     op->part = (struct s3_part){.part = part, .size = len};
-    return s3_send_go(op, &send, on_part_copied);
+    return s3_send_go_xml(op, &send, "CopyPart", s3_check_xml_etag, on_part_copied);
 }
 
 /* ---- the end ---- */
@@ -162,16 +162,12 @@ struct aws_call *s3_multipart_copy(struct aws *aws, const char *bucket, const ch
 static void on_complete(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
-    scoped(xml_free) struct xml_doc *doc = NULL;
     char etag[S3_ETAG] = "";
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && s3_answer_xml(answer, "CompleteMultipartUpload", &doc, &room) != RC_OK) {
-        err = &room;
-    }
     if (err == NULL) {
-        s3_etag(xml_text(xml_root(doc), "ETag"), etag);
+        s3_etag(xml_text(xml_root(op->doc), "ETag"), etag);
     }
     op->done.put(etag, err == NULL ? s3_answer_header(answer, "x-amz-version-id") : "", err,
                  op->arg);
@@ -213,15 +209,17 @@ struct aws_call *s3_multipart_complete(struct aws *aws, const char *bucket,
     send.request.in_body = true;
     op->done.put = done;
     op->conditional = true;
-    return s3_send_go(op, &send, on_complete);
+    return s3_send_go_xml(op, &send, "CompleteMultipartUpload", s3_check_xml_etag, on_complete);
 }
 
 /* ---- what is there of an upload ---- */
 
 static void ask_parts(struct s3_op *op, const char *marker);
 
+/** A page of them, behind those of the pages before. */
 static enum rc take_parts(struct s3_op *op, const struct xml_node *root, struct err *err)
 {
+    op->part_count = op->parts_before;
     for (const struct xml_node *node = xml_child(root, "Part"); node != NULL;
          node = xml_again(node)) {
         struct s3_part part = {0};
@@ -244,20 +242,23 @@ static enum rc take_parts(struct s3_op *op, const struct xml_node *root, struct 
     return RC_OK;
 }
 
+static enum rc check_parts(const struct http_answer *http, void *arg, struct err *err)
+{
+    struct s3_op *op = arg;
+
+    return s3_check_xml(http, op, err) == RC_OK ? take_parts(op, xml_root(op->doc), err) : err->rc;
+}
+
 static void on_parts(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
-    scoped(xml_free) struct xml_doc *doc = NULL;
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && (s3_answer_xml(answer, "ListParts", &doc, &room) != RC_OK ||
-                        take_parts(op, xml_root(doc), &room) != RC_OK)) {
-        err = &room;
-    }
-    if (err == NULL && strcmp(xml_text(xml_root(doc), "IsTruncated"), "true") == 0 &&
-        xml_child(xml_root(doc), "Part") != NULL) {
-        ask_parts(op, xml_text(xml_root(doc), "NextPartNumberMarker"));
+    if (err == NULL && strcmp(xml_text(xml_root(op->doc), "IsTruncated"), "true") == 0 &&
+        xml_child(xml_root(op->doc), "Part") != NULL) {
+        op->parts_before = op->part_count;
+        ask_parts(op, xml_text(xml_root(op->doc), "NextPartNumberMarker"));
         return;
     }
     op->done.parts(op->parts, err == NULL ? op->part_count : 0, err, op->arg);
@@ -271,7 +272,7 @@ static void ask_parts(struct s3_op *op, const char *marker)
     s3_send_init(&send, "ListParts", "GET", op->bucket, op->key);
     s3_send_query(&send, "uploadId", op->upload);
     s3_send_query(&send, "part-number-marker", marker);
-    s3_send_go(op, &send, on_parts);
+    s3_send_go_xml(op, &send, "ListParts", check_parts, on_parts);
 }
 
 void s3_multipart_parts(struct aws *aws, const char *bucket, const char *key, const char *upload_id,
@@ -317,15 +318,11 @@ static void ask_more_uploads(struct s3_op *op, const struct xml_node *root)
 static void on_uploads(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
-    scoped(xml_free) struct xml_doc *doc = NULL;
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && s3_answer_xml(answer, "ListMultipartUploads", &doc, &room) != RC_OK) {
-        err = &room;
-    }
     if (err == NULL) {
-        const struct xml_node *root = xml_root(doc);
+        const struct xml_node *root = xml_root(op->doc);
 
         take_uploads(op, root);
         if (strcmp(xml_text(root, "IsTruncated"), "true") == 0 &&
@@ -349,7 +346,7 @@ static void ask_uploads(struct s3_op *op, const char *key_marker, const char *up
     s3_send_query(&send, "key-marker", key_marker);
     s3_send_query(&send, "upload-id-marker", upload_marker);
     send.request.body_max = S3_LIST_BODY;
-    s3_send_go(op, &send, on_uploads);
+    s3_send_go_xml(op, &send, "ListMultipartUploads", NULL, on_uploads);
 }
 
 void s3_multipart_find(struct aws *aws, const char *bucket, const char *key, s3_upload_fn *done,

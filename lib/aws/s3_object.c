@@ -10,6 +10,24 @@
 
 /* ---- head ---- */
 
+static bool length_of(const struct http_answer *http, uint64_t *ret_length)
+{
+    const char *length = http_answer_header(http, "content-length");
+
+    return length != NULL && str_to_u64(length, ret_length);
+}
+
+static enum rc check_head(const struct http_answer *http, void *arg, struct err *err)
+{
+    const struct s3_op *op = arg;
+    uint64_t length;
+
+    if (!length_of(http, &length)) {
+        return err_set(err, RC_CORRUPT, "S3 does not say how long '%.200s' is", op->key);
+    }
+    return s3_check_etag(http, arg, err);
+}
+
 static void on_head(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
@@ -18,11 +36,8 @@ static void on_head(const struct aws_answer *answer, const struct err *err, void
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && !str_to_u64(s3_answer_header(answer, "content-length"), &object.size)) {
-        err_set(&room, RC_CORRUPT, "S3 does not say how long '%.200s' is", op->key);
-        err = &room;
-    }
     if (err == NULL) {
+        length_of(answer->http, &object.size);
         s3_etag(s3_answer_header(answer, "etag"), etag);
         object.etag = etag;
         object.version = s3_answer_header(answer, "x-amz-version-id");
@@ -42,29 +57,64 @@ struct aws_call *s3_head(struct aws *aws, const char *bucket, const char *key, c
     s3_send_init(&send, "HeadObject", "HEAD", bucket, key);
     s3_send_query(&send, "versionId", version);
     op->done.object = done;
-    return s3_send_go(op, &send, on_head);
+    return s3_send_go(op, &send, check_head, on_head);
 }
 
 /* ---- get ---- */
 
-/** Exactly the bytes that were asked for have come. */
-static enum rc check_range(const struct s3_op *op, const struct aws_answer *answer, struct err *err)
-{
-    const char *range = s3_answer_header(answer, "content-range");
-    uint64_t from = 0;
+/** What an answer says that it brings. */
+struct range {
+    uint64_t from, to, total; /**< `to` is that of its last byte; `total` 0: not said. */
+};
 
-    if (answer->http->status == 206 && sscanf(range, "bytes %" SCNu64 "-", &from) != 1) {
+static bool range_of(const struct http_answer *http, struct range *ret_range)
+{
+    const char *text = http_answer_header(http, "content-range");
+
+    *ret_range = (struct range){.to = http->sunk - 1};
+    if (http->status != 206) { /* a server without ranges sends the whole */
+        ret_range->total = http->sunk;
+        return http->sunk > 0;
+    }
+    return text != NULL && sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &ret_range->from,
+                                  &ret_range->to, &ret_range->total) >= 2;
+}
+
+/** The etag that it was pinned to, as far as the answer says one. */
+static bool is_of_etag(const struct s3_op *op, const struct http_answer *http)
+{
+    const char *text = http_answer_header(http, "etag");
+    char etag[S3_ETAG];
+
+    if (op->etag == NULL || text == NULL) {
+        return op->etag == NULL || http->sunk == op->len;
+    }
+    s3_etag(text, etag);
+    return strcmp(etag, op->etag) == 0;
+}
+
+/** An answer brings what it says, from where it was asked for, and all of it unless the object ends
+ * before, which on_get() sees. Anything else is not the object's doing. */
+static enum rc check_get(const struct http_answer *http, void *arg, struct err *err)
+{
+    const struct s3_op *op = arg;
+    struct range range;
+
+    if (!is_of_etag(op, http)) {
+        return err_set(err, RC_CORRUPT, "'%.200s': another object's bytes came", op->key);
+    }
+    if (!range_of(http, &range)) {
         return err_set(err, RC_CORRUPT, "'%.200s': S3 does not say which bytes it sent", op->key);
     }
-    if (from != op->offset) {
+    if (range.from != op->offset) {
         return err_set(err, RC_CORRUPT,
                        "'%.200s': bytes from %" PRIu64 " came instead of those from %" PRIu64,
-                       op->key, from, op->offset);
+                       op->key, range.from, op->offset);
     }
-    if (answer->http->sunk != op->len) {
-        return err_set(err, RC_CORRUPT,
-                       "'%.200s' ends at byte %" PRIu64 ", before %" PRIu64 " + %zu", op->key,
-                       op->offset + answer->http->sunk, op->offset, op->len);
+    if (range.to - range.from + 1 != http->sunk ||
+        (http->sunk < op->len && range.total != range.to + 1)) {
+        return err_set(err, RC_CORRUPT, "'%.200s': %zu bytes came instead of %zu", op->key,
+                       http->sunk, op->len);
     }
     return RC_OK;
 }
@@ -75,7 +125,9 @@ static void on_get(const struct aws_answer *answer, const struct err *err, void 
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && check_range(op, answer, &room) != RC_OK) {
+    if (err == NULL && answer->http->sunk < op->len) {
+        err_set(&room, RC_CORRUPT, "'%.200s' ends at byte %" PRIu64 ", before %" PRIu64 " + %zu",
+                op->key, op->offset + answer->http->sunk, op->offset, op->len);
         err = &room;
     }
     op->done.done(err, op->arg);
@@ -96,13 +148,14 @@ struct aws_call *s3_get(struct aws *aws, const char *bucket, const char *key, co
     s3_send_header(&send, "Range", range);
     if (etag != NULL && etag[0] != '\0') {
         s3_send_etag(&send, 0, "If-Match", etag);
+        op->etag = str_dup(etag);
     }
     send.request.sink = buffer;
     send.request.sink_len = len;
     op->done.done = done;
     op->offset = offset;
     op->len = len;
-    return s3_send_go(op, &send, on_get);
+    return s3_send_go(op, &send, check_get, on_get);
 }
 
 /* ---- put, copy ---- */
@@ -138,22 +191,18 @@ struct aws_call *s3_put(struct aws *aws, const char *bucket, const struct s3_put
     send.request.body_len = put->len;
     op->done.put = done;
     op->conditional = put->if_match != NULL;
-    return s3_send_go(op, &send, on_put);
+    return s3_send_go(op, &send, s3_check_etag, on_put);
 }
 
 static void on_copy(const struct aws_answer *answer, const struct err *err, void *arg)
 {
     struct s3_op *op = arg;
-    scoped(xml_free) struct xml_doc *doc = NULL;
     char etag[S3_ETAG] = "";
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && s3_answer_xml(answer, "CopyObject", &doc, &room) != RC_OK) {
-        err = &room;
-    }
     if (err == NULL) {
-        s3_etag(xml_text(xml_root(doc), "ETag"), etag);
+        s3_etag(xml_text(xml_root(op->doc), "ETag"), etag);
     }
     op->done.put(etag, err == NULL ? s3_answer_header(answer, "x-amz-version-id") : "", err,
                  op->arg);
@@ -173,7 +222,7 @@ struct aws_call *s3_copy(struct aws *aws, const char *bucket, const struct s3_pu
     send.request.in_body = true;
     op->done.put = done;
     op->conditional = put->if_match != NULL;
-    return s3_send_go(op, &send, on_copy);
+    return s3_send_go_xml(op, &send, "CopyObject", s3_check_xml_etag, on_copy);
 }
 
 /* ---- delete ---- */
@@ -199,7 +248,7 @@ struct aws_call *s3_delete(struct aws *aws, const char *bucket, const char *key,
 
     s3_send_init(&send, "DeleteObject", "DELETE", bucket, key);
     op->done.done = done;
-    return s3_send_go(op, &send, on_delete);
+    return s3_send_go(op, &send, s3_check_nothing, on_delete);
 }
 
 /** What the service says of one key, as the code that says what to do. */
@@ -214,15 +263,10 @@ static enum rc rc_of(const char *code)
                : RC_INVALID;
 }
 
-static enum rc check_deleted(const struct aws_answer *answer, struct err *err)
+static enum rc check_deleted(const struct s3_op *op, struct err *err)
 {
-    scoped(xml_free) struct xml_doc *doc = NULL;
-    const struct xml_node *error;
+    const struct xml_node *error = xml_child(xml_root(op->doc), "Error");
 
-    if (s3_answer_xml(answer, "Delete", &doc, err) != RC_OK) {
-        return err->rc;
-    }
-    error = xml_child(xml_root(doc), "Error");
     while (error != NULL && strcmp(xml_text(error, "Code"), "NoSuchKey") == 0) {
         error = xml_again(error);
     }
@@ -239,7 +283,7 @@ static void on_delete_many(const struct aws_answer *answer, const struct err *er
     struct err room;
 
     err = s3_judge(op, answer, err, &room);
-    if (err == NULL && check_deleted(answer, &room) != RC_OK) {
+    if (err == NULL && check_deleted(op, &room) != RC_OK) {
         err = &room;
     }
     op->done.done(err, op->arg);
@@ -271,5 +315,5 @@ struct aws_call *s3_delete_many(struct aws *aws, const char *bucket, const char 
     send.request.body_len = op->body.len;
     send.request.body_max = S3_LIST_BODY;
     op->done.done = done;
-    return s3_send_go(op, &send, on_delete_many);
+    return s3_send_go_xml(op, &send, "Delete", NULL, on_delete_many);
 }

@@ -60,25 +60,43 @@ struct s3_op {
     char *bucket, *key, *upload;
     uint64_t offset;
     size_t len;
-    bool conditional; /**< A put: then 412 is a conflict, else it is the source's. */
+    bool conditional;          /**< A put: then 412 is a conflict, else it is the source's. */
+    char *etag;                /**< Of a get: that it is pinned to; NULL: to none. */
+    const char *root;          /**< What a good answer's XML is called, */
+    struct xml_doc *doc;       /**< and the last good answer. */
+    struct s3_object *objects; /**< Of a page, in `arena`. */
+    unsigned object_count;
+    struct arena *arena;
     struct s3_part part;
     struct strbuf body; /**< What is sent. */
     struct s3_part *parts;
     unsigned part_count, part_cap, pages;
-    char *text;      /**< The newest upload so far, */
-    int64_t text_ms; /**< and when it began. */
+    unsigned parts_before; /**< Of the pages before. */
+    char *text;            /**< The newest upload so far, */
+    int64_t text_ms;       /**< and when it began. */
 };
 
 struct s3_op *s3_op_new(struct aws *aws, const char *bucket, const char *key, void *arg);
 void s3_op_free(struct s3_op *op);
-struct aws_call *s3_send_go(struct s3_op *op, struct s3_send *send, aws_done_fn *done);
+/** Of an answer with a 2xx: `check` in aws.h, `arg` being the op. */
+typedef enum rc s3_check_fn(const struct http_answer *http, void *arg, struct err *err);
+struct aws_call *s3_send_go(struct s3_op *op, struct s3_send *send, s3_check_fn *check,
+                            aws_done_fn *done);
+/** The answer is XML whose root is called `root`, and is in op->doc then; `check` NULL: that is
+ * all. Else it begins with s3_check_xml(). `root` is borrowed. */
+struct aws_call *s3_send_go_xml(struct s3_op *op, struct s3_send *send, const char *root,
+                                s3_check_fn *check, aws_done_fn *done);
+enum rc s3_check_xml(const struct http_answer *http, void *arg, struct err *err);
+/** The same, and it names the etag of what is there now. */
+enum rc s3_check_xml_etag(const struct http_answer *http, void *arg, struct err *err);
+/** The answer has an ETag. */
+enum rc s3_check_etag(const struct http_answer *http, void *arg, struct err *err);
+/** There is nothing to say, and nobody else says anything. */
+enum rc s3_check_nothing(const struct http_answer *http, void *arg, struct err *err);
 
 /** The error of an answer, or NULL: `err` made more exact by what S3 says, in `room`. */
 const struct err *s3_judge(const struct s3_op *op, const struct aws_answer *answer,
                            const struct err *err, struct err *room);
-/** The XML of a good answer; its root must be called `root`. RC_CORRUPT. */
-enum rc s3_answer_xml(const struct aws_answer *answer, const char *root, struct xml_doc **ret_doc,
-                      struct err *err);
 /** "" when there is none. */
 const char *s3_answer_header(const struct aws_answer *answer, const char *name);
 /** Without its quotes, cut to what we keep. */

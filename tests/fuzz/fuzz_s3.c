@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct {
     aws_done_fn *done;
+    s3_check_fn *check;
     void *arg;
 } call;
 static unsigned ended;
@@ -31,6 +32,7 @@ struct aws_call *aws_send(struct aws *aws, const struct aws_request *request, aw
     (void)aws;
     must(request->path[0] == '/' && request->query_count <= S3_PAIRS);
     call.done = done;
+    call.check = request->check;
     call.arg = arg;
     return NULL;
 }
@@ -142,8 +144,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ended = 0;
     ask(data[0]);
     for (unsigned pages = 0; ended == 0; pages++) { /* the same page again, if it wants more */
-        must(pages <= S3_PARTS_MAX);
-        call.done(&answer, NULL, call.arg);
+        struct err wrong;
+        const bool good = call.check(&http, call.arg, &wrong) == RC_OK;
+
+        must(pages <= S3_PARTS_MAX && (good || wrong.rc == RC_CORRUPT));
+        call.done(&answer, good ? NULL : &wrong, call.arg);
     }
     must(ended == 1);
     (void)s3_time_ms(body);

@@ -32,6 +32,7 @@ struct aws_call *aws_send(struct aws *aws, const struct aws_request *request, aw
     note(request->service, request->operation, request->url, body, done, arg);
     fake_call.body_max = request->body_max;
     fake_call.total_ms = request->total_ms;
+    fake_call.check = request->check;
     return (struct aws_call *)&ticket;
 }
 
@@ -86,7 +87,13 @@ void fake_answer(unsigned status, const char *body, const char *code, const stru
                                       .request_id = "request-1",
                                       .attempts = 1};
     aws_done_fn *done = TAKE(fake_call.done);
+    struct err wrong;
 
+    if (err == NULL && fake_call.check != NULL && answer.http != NULL &&
+        fake_call.check(&http, fake_call.arg, &wrong) != RC_OK) {
+        wrong.rc = RC_NETWORK; /* as often as it was asked again */
+        err = &wrong;
+    }
     done(&answer, err, fake_call.arg);
 }
 

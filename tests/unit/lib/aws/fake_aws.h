@@ -14,6 +14,7 @@ extern struct fake_call {
     size_t body_max;
     int64_t total_ms;
     bool once;
+    enum rc (*check)(const struct http_answer *http, void *arg, struct err *err);
     aws_done_fn *done;
     void *arg;
 } fake_call;

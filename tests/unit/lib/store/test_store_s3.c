@@ -267,16 +267,16 @@ static void a_listing_that_is_no_xml_is_an_error(void **state)
                                             .status = 200,
                                             .body = "<ListBucketResult><Contents>"};
     list("", "", 10);
-    assert_int_equal(outcome.rc, RC_CORRUPT);
+    assert_int_equal(outcome.rc, RC_NETWORK);
     fake_s3.faults[0].nth = 2;
     fake_s3.faults[0].body = "<html/>";
     list("", "", 10);
-    assert_int_equal(outcome.rc, RC_CORRUPT);
+    assert_int_equal(outcome.rc, RC_NETWORK);
     assert_non_null(strstr(outcome.text, "is a 'html', not a 'ListBucket"));
     fake_s3.faults[0].nth = 3;
     fake_s3.faults[0].body = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
     list("", "", 10);
-    assert_int_equal(outcome.rc, RC_CORRUPT);
+    assert_int_equal(outcome.rc, RC_NETWORK);
     fake_s3.faults[0].nth = 0; /* of every one */
     fake_s3.faults[0].body = "<ListBucketResult><IsTruncated>true</IsTruncated>"
                              "<NextContinuationToken>t</NextContinuationToken></ListBucketResult>";
