@@ -410,6 +410,13 @@ void envelope_read(const char *body, size_t len, struct envelope *ret_envelope)
     json_decref(root);
 }
 
+void envelope_refuse(const char *reason, struct envelope *ret_envelope)
+{
+    *ret_envelope = (struct envelope){
+        .kind = ENVELOPE_UNKNOWN, .form = "unknown", .reason = "", .arena = arena_new()};
+    say(ret_envelope, "%s", reason);
+}
+
 void envelope_done(struct envelope *envelope)
 {
     arena_free(envelope->arena);

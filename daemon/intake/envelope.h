@@ -77,6 +77,8 @@ struct envelope {
 
 /** Never fails: see `kind`. */
 void envelope_read(const char *body, size_t len, struct envelope *ret_envelope);
+/** Of what is no message at all, for a reason that is known: UNKNOWN. */
+void envelope_refuse(const char *reason, struct envelope *ret_envelope);
 void envelope_done(struct envelope *envelope);
 static inline void envelope_done_ptr(struct envelope *envelope)
 {

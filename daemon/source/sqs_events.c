@@ -305,14 +305,18 @@ static void keep(struct sqs_held *held, const char *body)
     job_store_write(held->queue->all->services->jobs, keep_write, keep_done, keep);
 }
 
-void sqs_events_take(struct sqs_held *held, const char *body)
+void sqs_events_take(struct sqs_held *held, const char *body, const char *fault)
 {
     struct sqs_queue *queue = held->queue;
     struct sqs_queues *all = queue->all;
     struct sqs_reading *reading = mem_new(struct sqs_reading);
     struct envelope *envelope = &reading->envelope;
 
-    envelope_read(body, strlen(body), envelope);
+    if (fault[0] == '\0') {
+        envelope_read(body, strlen(body), envelope);
+    } else {
+        envelope_refuse(fault, envelope);
+    }
     held->reading = reading;
     begin_work(held);
     metric_add(all->services->metrics, METRIC_SQS_MESSAGES,

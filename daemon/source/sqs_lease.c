@@ -160,7 +160,9 @@ void sqs_lease_unlist(struct sqs_held *held)
 
 void sqs_lease_delete(struct sqs_held *held)
 {
-    list_for_deletion(held, held->queue->all->limits.linger_ms);
+    const bool nameless = held->handle[0] == '\0'; /* to the front: see drop_nameless() */
+
+    list_for_deletion(held, nameless ? -now_mono_ms() : held->queue->all->limits.linger_ms);
     sqs_queues_tick(held->queue->all);
 }
 
@@ -236,9 +238,20 @@ static void send_deletion(struct sqs_queue *queue)
                             handles_of(call, handles), on_deleted, call);
 }
 
+/** What came without a handle cannot be deleted. It comes again, and is known then. */
+static void drop_nameless(struct sqs_queue *queue)
+{
+    while (queue->done != NULL && queue->done->handle[0] == '\0') {
+        log_warn(LOG_SOURCE, "queue '%s': message %s came without a handle and cannot be deleted",
+                 queue->name, queue->done->id);
+        sqs_held_let_go(queue->done);
+    }
+}
+
 /** A full batch goes at once, any other when its first message has lingered. */
 static void delete_tick(struct sqs_queue *queue, int64_t now_ms, int64_t *next_ms)
 {
+    drop_nameless(queue);
     while (queue->done != NULL && queue->deletes < DELETES_MAX &&
            (queue->done->delete_at_ms <= now_ms ||
             (queue->done_count >= SQS_BATCH && queue->done->failures == 0))) {
@@ -332,6 +345,9 @@ static int64_t judge(struct sqs_held *held, int64_t now_ms, int64_t window_ms)
 {
     if (held->calls > 0) {
         return 0; /* its answer says more than the clock */
+    }
+    if (held->handle[0] == '\0' && held->deadline_ms > now_ms) {
+        return 0; /* it cannot be extended */
     }
     if (held->deadline_ms <= now_ms) {
         return -1;
@@ -447,13 +463,14 @@ static void give_back(struct sqs_queue *queue)
     struct sqs_held *held, *next;
     struct lease_call *call = NULL;
 
+    drop_nameless(queue);
     while (queue->done != NULL) {
         send_deletion(queue);
     }
     HASH_ITER(hh, queue->held, held, next)
     {
-        if (held->step == SQS_DONE) {
-            continue; /* its deletion is under way */
+        if (held->step == SQS_DONE || held->handle[0] == '\0') {
+            continue; /* its deletion is under way; it comes again by itself */
         }
         call = call != NULL ? call : call_new(queue);
         call_add(call, held);

@@ -135,7 +135,7 @@ static void take(struct sqs_queue *queue, const struct sqs_message *messages, un
 
         note_message(queue, &messages[i]);
         if (held != NULL) {
-            sqs_events_take(held, messages[i].body);
+            sqs_events_take(held, messages[i].body, messages[i].fault);
         }
     }
     sqs_events_pump(queue->all);

@@ -40,7 +40,7 @@ struct sqs_wait {
 /** A message from its receive to its deletion. */
 struct sqs_held {
     struct sqs_queue *queue;
-    char *id, *handle;
+    char *id, *handle; /**< "" where it came without one: nothing can be said to the queue of it. */
     UT_hash_handle hh; /**< By id, in its queue. */
     unsigned serial;   /**< Counts its handles: an answer about an older one says nothing. */
     unsigned receives; /**< By SQS's count. */
@@ -150,8 +150,8 @@ void sqs_queues_tick(struct sqs_queues *all);
 void sqs_queues_check(struct sqs_queues *all);
 
 /* sqs_events.c */
-/** What the message says, and what is to be done about it. */
-void sqs_events_take(struct sqs_held *held, const char *body);
+/** What the message says, and what is to be done about it. `fault` "", or why it is none. */
+void sqs_events_take(struct sqs_held *held, const char *body, const char *fault);
 /** Sight what is decided, if the intake has nothing of ours. */
 void sqs_events_pump(struct sqs_queues *all);
 void sqs_reading_free(struct sqs_reading *reading);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 
@@ -25,6 +27,8 @@ struct sqs_call {
     struct strbuf body; /**< Borrowed by the call until it is done. */
     unsigned count;     /**< Of a receive the most that may come, of a batch its entries. */
     enum sqs_fate fates[SQS_BATCH];
+    json_t *root;        /**< Of a receive: its last good answer, */
+    struct arena *texts; /**< and what had to be written for messages that are none. */
     union {
         sqs_messages_fn *messages;
         sqs_batch_fn *batch;
@@ -46,16 +50,16 @@ static struct sqs_call *call_new(const char *queue_url, unsigned count, void *ar
 static void call_free(struct sqs_call *call)
 {
     strbuf_done(&call->body);
+    json_decref(call->root);
+    arena_free(call->texts);
     free(call);
 }
 
 /** The answer as an object; an empty body is an empty one. NULL: RC_CORRUPT. */
-static json_t *answer_json(const struct aws_answer *answer, const char *operation, struct err *err)
+static json_t *answer_json(const struct http_answer *http, const char *operation, struct err *err)
 {
-    const struct http_answer *http = answer->http;
-    json_error_t at;
     json_t *root = http == NULL         ? NULL
-                   : http->body_len > 0 ? json_loadb(http->body, http->body_len, 0, &at)
+                   : http->body_len > 0 ? json_loadb(http->body, http->body_len, 0, NULL)
                                         : json_object();
 
     if (!json_is_object(root)) {
@@ -89,51 +93,67 @@ static const char *text_of(const json_t *object, const char *name)
 
 /* ---- receive */
 
-static enum rc read_message(const json_t *from, struct sqs_message *ret_message, struct err *err)
+/** A member that is a text of a length that we bear; NULL when it is not. */
+static const char *bounded(const json_t *object, const char *name, size_t max)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL && text[0] != '\0' && strlen(text) <= max ? text : NULL;
+}
+
+/** It is handed on as it came, for somebody to look at: it is one of ten, and must neither be lost
+ * nor stand in the way of the others. */
+static void keep_as_it_came(struct arena *texts, const json_t *from, struct sqs_message *message)
+{
+    char *text = json_dumps(from, JSON_ENCODE_ANY | JSON_COMPACT);
+    char hex[DIGEST_HEX];
+
+    message->body = arena_dup(texts, text != NULL ? text : "");
+    free(text);
+    if (message->id == NULL) {
+        digest_sha256_hex(message->body, strlen(message->body), hex);
+        message->id = arena_dup(texts, hex);
+    }
+}
+
+static void read_message(struct arena *texts, const json_t *from, struct sqs_message *ret_message)
 {
     const json_t *attributes = json_object_get(from, "Attributes");
-    const char *id = json_string_value(json_object_get(from, "MessageId"));
-    const char *handle = json_string_value(json_object_get(from, "ReceiptHandle"));
-    const char *body = json_string_value(json_object_get(from, "Body"));
+    const char *handle = bounded(from, "ReceiptHandle", HANDLE_MAX);
 
-    if (id == NULL || handle == NULL || body == NULL || id[0] == '\0' || handle[0] == '\0' ||
-        strlen(id) > MESSAGE_ID_MAX || strlen(handle) > HANDLE_MAX) {
-        return err_set(err, RC_CORRUPT,
-                       "ReceiveMessage: a message without id, receipt handle or body");
-    }
     *ret_message = (struct sqs_message){
-        .id = id,
-        .handle = handle,
-        .body = body,
+        .id = bounded(from, "MessageId", MESSAGE_ID_MAX),
+        .handle = handle != NULL ? handle : "",
+        .body = json_string_value(json_object_get(from, "Body")),
+        .fault = "",
         .receive_count = (unsigned)MIN_OF(number_of(attributes, "ApproximateReceiveCount", 1),
                                           (uint64_t)INT32_MAX),
         .sent_ms = (int64_t)MIN_OF(number_of(attributes, "SentTimestamp", 0), (uint64_t)INT64_MAX),
         .first_received_ms = (int64_t)MIN_OF(
             number_of(attributes, "ApproximateFirstReceiveTimestamp", 0), (uint64_t)INT64_MAX),
     };
-    return RC_OK;
+    if (ret_message->id == NULL || handle == NULL || ret_message->body == NULL) {
+        ret_message->fault = "the queue gave it without id, receipt handle or body";
+        keep_as_it_came(texts, from, ret_message);
+    }
 }
 
-static enum rc read_messages(const json_t *root, unsigned max, struct sqs_message *messages,
-                             unsigned *ret_count, struct err *err)
+static enum rc check_received(const struct http_answer *http, void *arg, struct err *err)
 {
-    const json_t *list = json_object_get(root, "Messages"), *item;
-    size_t i;
+    struct sqs_call *call = arg;
+    json_t *root = answer_json(http, "ReceiveMessage", err);
+    const json_t *list = json_object_get(root, "Messages");
 
-    *ret_count = 0;
-    if (list == NULL || json_is_null(list)) {
-        return RC_OK;
+    json_decref(call->root);
+    call->root = root;
+    if (root == NULL) {
+        return err->rc;
     }
-    if (!json_is_array(list) || json_array_size(list) > max) {
-        return err_set(err, RC_CORRUPT, "ReceiveMessage: not a list of at most %u messages", max);
+    if (list != NULL && !json_is_null(list) &&
+        (!json_is_array(list) || json_array_size(list) > call->count)) {
+        return err_set(err, RC_CORRUPT, "ReceiveMessage: not a list of at most %u messages",
+                       call->count);
     }
-    json_array_foreach(list, i, item)
-    {
-        if (read_message(item, &messages[i], err) != RC_OK) {
-            return err->rc;
-        }
-    }
-    *ret_count = (unsigned)json_array_size(list);
     return RC_OK;
 }
 
@@ -141,18 +161,21 @@ static void on_received(const struct aws_answer *answer, const struct err *err, 
 {
     struct sqs_call *call = arg;
     struct sqs_message messages[SQS_BATCH];
-    struct err wrong;
-    unsigned count = 0;
-    json_t *root = NULL;
+    const json_t *item;
+    size_t i, count = 0;
+    (void)answer;
 
-    if (err == NULL) {
-        root = answer_json(answer, "ReceiveMessage", &wrong);
-        if (root == NULL || read_messages(root, call->count, messages, &count, &wrong) != RC_OK) {
-            err = &wrong;
-        }
+    if (err != NULL) {
+        call->done.messages(NULL, 0, err, call->arg);
+        call_free(call);
+        return;
     }
-    call->done.messages(err == NULL ? messages : NULL, err == NULL ? count : 0, err, call->arg);
-    json_decref(root);
+    call->texts = arena_new();
+    json_array_foreach(json_object_get(call->root, "Messages"), i, item)
+    {
+        read_message(call->texts, item, &messages[count++]);
+    }
+    call->done.messages(messages, (unsigned)count, NULL, call->arg);
     call_free(call);
 }
 
@@ -184,7 +207,8 @@ struct aws_call *sqs_receive(struct aws *aws, const char *queue_url, unsigned ma
                                         .body_max = RECEIVE_MAX,
                                         .idle_ms = (int64_t)wait_s * 1000 + SLACK_MS,
                                         .total_ms = (int64_t)wait_s * 1000 + 2 * SLACK_MS,
-                                        .attempts = 1};
+                                        .attempts = 1,
+                                        .check = check_received};
     return aws_send(aws, &request, on_received, call);
 }
 
@@ -278,7 +302,7 @@ static void on_batch(const struct aws_answer *answer, const struct err *err, voi
         snprintf(why, sizeof(why), "%.190s", err->text);
         err = NULL;
     } else if (err == NULL) {
-        root = answer_json(answer, "batch", &wrong);
+        root = answer_json(answer->http, "batch", &wrong);
         if (root != NULL) {
             read_fates(root, call, why);
         } else {
@@ -335,7 +359,7 @@ static void on_attributes(const struct aws_answer *answer, const struct err *err
     struct err wrong;
     json_t *root = NULL;
 
-    if (err == NULL && (root = answer_json(answer, "GetQueueAttributes", &wrong)) == NULL) {
+    if (err == NULL && (root = answer_json(answer->http, "GetQueueAttributes", &wrong)) == NULL) {
         err = &wrong;
     }
     if (err == NULL) {

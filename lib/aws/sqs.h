@@ -18,15 +18,19 @@
 
 struct sqs_message {
     const char *id;
-    const char *handle; /**< Of this receive; an older one is stale. */
+    const char *handle; /**< Of this receive; an older one is stale. "": it came without one. */
     const char *body;
+    /** "", or what makes it none: then `body` is all that came of it, and `id`, where it has none,
+     * is a hash of that. */
+    const char *fault;
     unsigned receive_count;
     int64_t sent_ms, first_received_ms;
 };
 
 typedef void sqs_messages_fn(const struct sqs_message *messages, unsigned count,
                              const struct err *err, void *arg);
-/** At most `max` (1 to SQS_BATCH); waits up to `wait_s` (0 to 20) for the first. */
+/** At most `max` (1 to SQS_BATCH); waits up to `wait_s` (0 to 20) for the first. One that is not
+ * what the protocol promises comes with the others. */
 struct aws_call *sqs_receive(struct aws *aws, const char *queue_url, unsigned max, unsigned wait_s,
                              unsigned visibility_s, sqs_messages_fn *done, void *arg);
 

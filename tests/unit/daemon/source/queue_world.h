@@ -26,6 +26,8 @@ static struct message {
     char id[16], *body;
     unsigned serial, receives; /**< The handle is "id/serial". */
     bool hidden, deleted;
+    const char *fault; /**< It is none, for this reason; NULL: it is one. */
+    bool nameless;     /**< It comes without a handle. */
 } messages[MESSAGES_MAX];
 static unsigned message_count;
 
@@ -98,11 +100,16 @@ static inline void answer_receive(struct aws_call *call)
             message->receives++;
             snprintf(handles[count], sizeof(handles[count]), "%s/%u", message->id,
                      ++message->serial);
-            found[count] = (struct sqs_message){.id = message->id,
-                                                .handle = handles[count],
-                                                .body = message->body,
-                                                .receive_count = message->receives,
-                                                .sent_ms = now_wall_ms() - 50};
+            found[count] =
+                (struct sqs_message){.id = message->id,
+                                     .handle = handles[count],
+                                     .body = message->body,
+                                     .fault = message->fault != NULL ? message->fault : "",
+                                     .receive_count = message->receives,
+                                     .sent_ms = now_wall_ms() - 50};
+            if (message->nameless) {
+                handles[count][0] = '\0';
+            }
             count++;
         }
     }

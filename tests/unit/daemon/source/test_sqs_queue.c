@@ -202,6 +202,34 @@ static void what_cannot_be_read_is_kept_before_it_is_deleted(void **state)
     assert_int_equal(status().unread, 1);
 }
 
+/** The queue itself gave what is no message; what it would have said is not looked at. */
+static void what_is_no_message_is_kept_and_the_others_are_taken(void **state)
+{
+    char text[256];
+
+    (void)state;
+    struct message *bad = send_put("a.h5", "e", "01"), *nameless = send_body("{}");
+    const struct message *good = send_put("b.h5", "e", "01");
+
+    bad->fault = nameless->fault = "it has no id";
+    nameless->nameless = true;
+    start();
+    settle();
+    assert_true(bad->deleted);
+    assert_false(nameless->deleted); /* it cannot be: it comes again when its time is over */
+    assert_int_equal(ask_int("SELECT count(*) FROM unread WHERE reason = 'it has no id'"), 2);
+    ask_text("SELECT message FROM unread WHERE body = '{}'", text);
+    assert_string_equal(text, nameless->id);
+    assert_int_equal(status().held, 1);
+    finish(job_of("b.h5"));
+    UNTIL(good->deleted && status().held == 0);
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs"), 1);
+    nameless->hidden = false; /* again: known, and no second one */
+    serve();
+    UNTIL(nameless->receives == 2 && status().held == 0);
+    assert_int_equal(ask_int("SELECT count(*) FROM unread"), 2);
+}
+
 static void what_cannot_be_kept_is_left_in_the_queue(void **state)
 {
     (void)state;
@@ -413,6 +441,7 @@ int main(void)
         T(removed_then_created_is_ordered_by_the_sequencer),
         T(what_does_not_concern_us_is_acknowledged_and_counted),
         T(what_cannot_be_read_is_kept_before_it_is_deleted),
+        T(what_is_no_message_is_kept_and_the_others_are_taken),
         T(what_cannot_be_kept_is_left_in_the_queue),
         T(of_a_message_that_is_half_readable_the_rest_is_done),
         T(glues_events_are_given_to_who_asked),

@@ -18,7 +18,7 @@ static struct sqs_seen {
     unsigned calls, count;
     enum rc rc;
     char text[480], why[300];
-    char id[64], handle[64], body[2000];
+    char id[80], handle[64], body[2000], fault[100];
     unsigned receive_count;
     int64_t sent_ms, first_ms;
     enum sqs_fate fates[SQS_BATCH];
@@ -47,6 +47,7 @@ static void on_messages(const struct sqs_message *messages, unsigned count, cons
         snprintf(seen.id, sizeof(seen.id), "%s", last->id);
         snprintf(seen.handle, sizeof(seen.handle), "%s", last->handle);
         snprintf(seen.body, sizeof(seen.body), "%s", last->body);
+        snprintf(seen.fault, sizeof(seen.fault), "%s", last->fault);
         seen.receive_count = last->receive_count;
         seen.sent_ms = last->sent_ms;
         seen.first_ms = last->first_received_ms;
@@ -162,27 +163,58 @@ static void attributes_that_are_missing_or_wrong_are_not_needed(void **state)
 static void answers_that_are_not_what_the_protocol_promises_are_refused(void **state)
 {
     static const char *const answers[] = {
-        "",
-        "[]",
-        "not json",
-        "{\"Messages\":{}}",
-        "{\"Messages\":[1]}",
-        "{\"Messages\":[{\"MessageId\":\"m\",\"Body\":\"b\"}]}",
-        "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"h\"}]}",
-        "{\"Messages\":[{\"MessageId\":\"\",\"ReceiptHandle\":\"h\",\"Body\":\"b\"}]}",
-        "{\"Messages\":[{\"MessageId\":7,\"ReceiptHandle\":\"h\",\"Body\":\"b\"}]}",
-        "{\"Messages\":[1,2,3,4,5,6,7,8,9,10,11]}",
+        "", "[]", "not json", "{\"Messages\":{}}", "{\"Messages\":[1,2,3,4,5,6,7,8,9,10,11]}",
     };
 
     (void)state;
     for (unsigned i = 1; i < ARRAY_LEN(answers); i++) {
         seen.rc = RC_OK;
         receive(answers[i]);
-        assert_int_equal(seen.rc, RC_CORRUPT);
+        assert_int_equal(seen.rc, RC_NETWORK);
         assert_int_equal(seen.count, 0);
     }
     receive(answers[0]); /* nothing at all is an empty answer */
     assert_int_equal(seen.rc, RC_OK);
+}
+
+/** Ten are received at once, and nine of them are as they should be. */
+static void a_message_that_is_none_comes_with_the_others_as_it_came(void **state)
+{
+    static const struct {
+        const char *message, *id, *handle, *body;
+    } cases[] = {
+        {"{\"MessageId\":\"m\",\"Body\":\"b\"}", "m", "", NULL},
+        {"{\"MessageId\":\"m\",\"ReceiptHandle\":\"h\"}", "m", "h", NULL},
+        {"{\"MessageId\":\"\",\"ReceiptHandle\":\"h\",\"Body\":\"b\"}", NULL, "h", NULL},
+        {"{\"MessageId\":7,\"ReceiptHandle\":\"h\",\"Body\":\"b\"}", NULL, "h", NULL},
+        {"{\"MessageId\":\"m\",\"ReceiptHandle\":\"h\",\"Body\":{\"a\":1}}", "m", "h", NULL},
+        {"null", NULL, "", NULL},
+        {"\"text\"", NULL, "", NULL},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        scoped(free) char *answer =
+            str_printf("{\"Messages\":[{\"MessageId\":\"good\",\"ReceiptHandle\":\"g\",\"Body\":"
+                       "\"x\"},%s]}",
+                       cases[i].message);
+
+        receive(answer);
+        assert_int_equal(seen.rc, RC_OK);
+        assert_int_equal(seen.count, 2);
+        assert_string_not_equal(seen.fault, "");
+        assert_string_equal(seen.body, cases[i].message);
+        assert_string_equal(seen.handle, cases[i].handle);
+        if (cases[i].id != NULL) {
+            assert_string_equal(seen.id, cases[i].id);
+        } else {
+            assert_int_equal(strlen(seen.id), 64);
+        }
+    }
+    receive("{\"Messages\":[null,{\"MessageId\":\"m\",\"ReceiptHandle\":\"h\",\"Body\":\"b\"}]}");
+    assert_int_equal(seen.count, 2);
+    assert_string_equal(seen.fault, "");
+    assert_string_equal(seen.body, "b");
 }
 
 static void an_error_of_the_call_is_handed_on(void **state)
@@ -300,6 +332,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(attributes_that_are_missing_or_wrong_are_not_needed, begin,
                                         end),
         cmocka_unit_test_setup_teardown(answers_that_are_not_what_the_protocol_promises_are_refused,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(a_message_that_is_none_comes_with_the_others_as_it_came,
                                         begin, end),
         cmocka_unit_test_setup_teardown(an_error_of_the_call_is_handed_on, begin, end),
         cmocka_unit_test_setup_teardown(each_entry_of_a_batch_has_its_own_fate, begin, end),
