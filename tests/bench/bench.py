@@ -10,7 +10,6 @@ turns; a figure is the median of the rounds. Outputs go to /dev/shm and are remo
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -22,6 +21,7 @@ from pathlib import Path
 import storms
 from bucket import Bucket
 from service import Service
+from table import Table
 
 HERE = Path(__file__).resolve().parent
 PIL, IMSAVE, NUMPY, C = "PIL x2", "imsave x2", "tuned numpy x2", "C, H5Dread x2"
@@ -57,20 +57,12 @@ class Bench:
     def __init__(self, args):
         self.args, self.build, self.data = args, Path(args.build), Path(args.data)
         self.work = Path(tempfile.mkdtemp(prefix="sevird-bench-", dir="/dev/shm"))
-        self.rows, self.detail, self.colors = [], {}, {}
+        self.table = Table(work=58, ours=16, peer=30, ratio=8, goal=9)
+        self.row, self.detail, self.colors = self.table.row, {}, {}
 
     def wanted(self, *words):
         text = " ".join(words)
         return not self.args.only or any(word in text for word in self.args.only)
-
-    def row(self, work, ours, peer, ratio, goal, met):
-        self.rows.append(dict(work=work, ours=ours, peer=peer, ratio=ratio, goal=goal, met=met))
-        mark = {True: "yes", False: "NO", None: ""}[met]
-        print(f"| {work:<58} | {ours:>16} | {peer:>30} | {ratio:>8} | {goal:>9} | {mark:>3} |", flush=True)
-
-    def head(self):
-        print(f"| {'work':<58} | {'ours':>16} | {'peer':>30} | {'ratio':>8} | {'goal':>9} | met |")
-        print(f"| {'-' * 58} | {'-' * 15}: | {'-' * 29}: | {'-' * 7}: | {'-' * 8}: | --- |", flush=True)
 
     # ---- helpers of rows
 
@@ -323,7 +315,7 @@ class Bench:
             chosen = [work for work in chosen if work in (("vil", CONTIGUOUS), ("vil", EVENT), ("ir069", EVENT), ("lght", CONTIGUOUS))]
         self.counts = {work: WORK[work][0] // (4 if quick else 1) for work in chosen}
         paths = storms.make(self.data, self.counts)
-        self.head()
+        self.table.head()
         for work in chosen:
             self.extraction(*work, paths[work])
         for kind in ("vil", "ir069", "vis"):
@@ -336,11 +328,7 @@ class Bench:
             self.idle()
         if self.wanted("job"):
             self.job_cost()
-        if self.args.json:
-            Path(self.args.json).write_text(json.dumps({"rows": self.rows, "detail": self.detail}, indent=1))
-        missed = [row["work"] for row in self.rows if row["met"] is False]
-        print(f"\n{len(missed)} of {sum(row['met'] is not None for row in self.rows)} goals are not met")
-        return 1 if missed else 0
+        return self.table.end(self.args.json, detail=self.detail)
 
 
 def main():

@@ -25,7 +25,7 @@ fi
     meson setup "$build" --buildtype=release -Dtests=enabled >"$dir/setup.log" 2>&1 ||
     { cat "$dir/setup.log"; exit 1; }
 ninja -C "$build" daemon/sevird daemon/h5probe/sevird-h5probe daemon/ctl/sevirctl tests/s3_load \
-    tests/s3_server >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; exit 1; }
+    tests/s3_server tests/s3_floor >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; exit 1; }
 
 if [ ! -x "$dir/s3-venv/bin/python" ]; then
     python3 -m venv "$dir/s3-venv"

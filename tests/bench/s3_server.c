@@ -5,7 +5,9 @@
  *     s3_server [PORT]          prints its port; serves 127.0.0.1 until its standard input ends
  *
  * A bucket "gen-N" lists N keys without having been filled. Every receive of SQS gives as many
- * messages as were asked for, and every deletion of them goes well. ETags look like those of
+ * messages as it asks for, if that has come with its head, else ten, and every deletion of them
+ * goes well; a queue "gen-N-M" tells M times of the objects of gen-N, one after the other and all
+ * over again, and then has nothing more: that poll is not answered. ETags look like those of
  * multipart uploads, which nobody takes for MD5.
  */
 #include <arpa/inet.h>
@@ -48,6 +50,7 @@ struct conn {
 
 struct request {
     const char *method, *target, *headers;
+    const char *body; /* what of it has come with the head */
     char bucket[256], key[1100], query[2048];
     uint64_t length;
 };
@@ -410,9 +413,44 @@ static void list(struct conn *conn, const struct request *request)
     answer(conn, "200 OK", "Content-Type: application/xml\r\n", strbuf_text(&xml));
 }
 
-static void sqs(struct conn *conn, const char *target)
+/* As many as are asked for, or are left; false when none is. */
+static bool sqs_messages(struct strbuf *json, const struct request *request)
 {
-    static uint64_t serial;
+    static uint64_t serial, told;
+    static const char asked[] = "\"MaxNumberOfMessages\":";
+    const char *queue = request->key, *found = strstr(request->body, asked);
+    unsigned long long keys = 0, most = 0, last = 10;
+
+    sscanf(queue, "gen-%llu-%llu", &keys, &most);
+    if (found != NULL) {
+        last = strtoull(found + strlen(asked), NULL, 10);
+    }
+    if (keys > 0 && told >= most) {
+        return false;
+    }
+    last = keys > 0 && most - told < last ? most - told : last;
+    strbuf_puts(json, "{\"Messages\":[");
+    for (unsigned i = 0; i < last; i++, serial++, told++) {
+        const unsigned long long n = keys > 0 ? told % keys : serial;
+
+        strbuf_printf(
+            json,
+            "%s{\"MessageId\":\"m%llu\",\"ReceiptHandle\":\"h%llu\",\"Body\":\"{\\\"Records\\\":"
+            "[{\\\"eventVersion\\\":\\\"2.1\\\",\\\"eventSource\\\":\\\"aws:s3\\\","
+            "\\\"eventName\\\":\\\"ObjectCreated:Put\\\",\\\"s3\\\":{\\\"bucket\\\":{"
+            "\\\"name\\\":\\\"%.*s\\\"},\\\"object\\\":{\\\"key\\\":\\\"k%08llu\\\",\\\"size\\\":"
+            "1024,\\\"eTag\\\":\\\"" ETAG "\\\",\\\"sequencer\\\":\\\"%016llX\\\"}}}]}\","
+            "\"Attributes\":{\"ApproximateReceiveCount\":\"1\",\"SentTimestamp\":"
+            "\"1767225600000\",\"ApproximateFirstReceiveTimestamp\":\"1767225600000\"}}",
+            i > 0 ? "," : "", (unsigned long long)serial, (unsigned long long)serial,
+            keys > 0 ? (int)(strrchr(queue, '-') - queue) : 3, keys > 0 ? queue : "raw", n, n);
+    }
+    strbuf_puts(json, "]}");
+    return true;
+}
+
+static void sqs(struct conn *conn, const char *target, const struct request *request)
+{
     scoped(strbuf_done) struct strbuf json = {0};
 
     if (strstr(target, "ReceiveMessage") == NULL) {
@@ -422,21 +460,9 @@ static void sqs(struct conn *conn, const char *target)
                "{\"Id\":\"9\"}]}");
         return;
     }
-    strbuf_printf(&json, "{\"Messages\":[");
-    for (unsigned i = 0; i < 10; i++, serial++) {
-        strbuf_printf(
-            &json,
-            "%s{\"MessageId\":\"m%llu\",\"ReceiptHandle\":\"h%llu\",\"Body\":\"{\\\"Records\\\":"
-            "[{\\\"eventVersion\\\":\\\"2.1\\\",\\\"eventSource\\\":\\\"aws:s3\\\","
-            "\\\"eventName\\\":\\\"ObjectCreated:Put\\\",\\\"s3\\\":{\\\"bucket\\\":{"
-            "\\\"name\\\":\\\"raw\\\"},\\\"object\\\":{\\\"key\\\":\\\"k%08llu\\\",\\\"size\\\":"
-            "1024,\\\"eTag\\\":\\\"" ETAG "\\\",\\\"sequencer\\\":\\\"%016llX\\\"}}}]}\","
-            "\"Attributes\":{\"ApproximateReceiveCount\":\"1\",\"SentTimestamp\":"
-            "\"1767225600000\",\"ApproximateFirstReceiveTimestamp\":\"1767225600000\"}}",
-            i > 0 ? "," : "", (unsigned long long)serial, (unsigned long long)serial,
-            (unsigned long long)serial, (unsigned long long)serial);
+    if (!sqs_messages(&json, request)) {
+        return;
     }
-    strbuf_printf(&json, "]}");
     answer(conn, "200 OK", "Content-Type: application/x-amz-json-1.0\r\n", strbuf_text(&json));
 }
 
@@ -450,7 +476,7 @@ static void respond(struct conn *conn, const struct request *request)
     conn->sent = 0;
     strbuf_reset(&conn->out);
     if (target != NULL) {
-        sqs(conn, target);
+        sqs(conn, target, request);
     } else if (strcmp(request->method, "GET") == 0) {
         (request->key[0] == '\0' ? list(conn, request) : get(conn, request, true));
     } else if (strcmp(request->method, "HEAD") == 0) {
@@ -500,6 +526,7 @@ static bool begin(struct conn *conn, size_t head_len)
 
     conn->head[head_len - 2] = '\0';
     parse(conn->head, &request);
+    request.body = conn->head + head_len;
     told = header(&request, "expect");
     if (told != NULL && write(conn->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25) != 25) {
         return false;

@@ -40,7 +40,8 @@ class Service:
             **changes,
         }
 
-    def start(self):
+    def start(self, paused=False, wait=True):
+        """Until it has listed its store and is idle; `paused`: until it has listed, and without jobs."""
         path = self.base / "sevird.json"
         path.write_text(json.dumps(self.config))
         probe = self.build / "daemon" / "h5probe" / "sevird-h5probe"
@@ -50,9 +51,13 @@ class Service:
                 env={**os.environ, "SEVIRD_H5PROBE": str(probe), **self.env},
                 stderr=log,
             )
+        told = False
         while True:
             try:
-                if self.ask("GET", "/v1/status")["listed"]:
+                if paused and not told:
+                    self.ask("POST", "/v1/pause")
+                    told = True
+                if self.ask("GET", "/v1/status")["listed"] or not wait:
                     break
             except OSError:
                 pass
@@ -63,7 +68,8 @@ class Service:
         if self.wrapper:
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
             self.pid = int(children[0])
-        self.wait_idle()
+        if wait and not paused:
+            self.wait_idle()
         return self
 
     def ask(self, method, path, body=None):
