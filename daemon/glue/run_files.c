@@ -3,11 +3,11 @@
  */
 #include "daemon/glue/run_files.h"
 
-#include <jansson.h>
 #include <string.h>
 
 #include "daemon/catalog/catalog_types.h"
 #include "lib/base/mem.h"
+#include "lib/data/json_read.h"
 
 #define NAME_MAX_BYTES 512
 
@@ -63,47 +63,6 @@ struct run_result {
     size_t count;
 };
 
-static bool read_u64(const json_t *object, const char *name, uint64_t *ret_value)
-{
-    const json_t *value = json_object_get(object, name);
-
-    if (!json_is_integer(value) || json_integer_value(value) < 0) {
-        return false;
-    }
-    *ret_value = (uint64_t)json_integer_value(value);
-    return true;
-}
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const json_t *value = json_object_get(object, name);
-
-    return json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value)
-               ? json_string_value(value)
-               : NULL;
-}
-
-static int digit_of(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool read_sha256(const char *hex, uint8_t ret_sha256[DIGEST_BYTES])
-{
-    if (hex == NULL || strlen(hex) != (size_t)2 * DIGEST_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i < DIGEST_BYTES; i++) {
-        const int high = digit_of(hex[2 * i]), low = digit_of(hex[2 * i + 1]);
-
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        ret_sha256[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 /** A column's name as the job cleans them: what may stand in SQL and in the catalog unquoted. */
 static bool is_name(const char *name)
 {
@@ -128,8 +87,8 @@ static bool read_columns(struct arena *arena, const json_t *list, struct job_rem
     columns = arena_alloc(arena, count * sizeof(*columns));
     json_array_foreach((json_t *)list, i, found)
     {
-        const char *name = text_of(found, "name");
-        const char *type = text_of(found, "type");
+        const char *name = json_read_text(found, "name");
+        const char *type = json_read_text(found, "type");
 
         if (!is_name(name) || type == NULL ||
             strcmp(catalog_type_name(catalog_type_parse(type)), type) != 0) {
@@ -158,17 +117,18 @@ static enum rc class_of(const char *name)
 static void read_failure(const json_t *error, struct result_item *item)
 {
     scoped(strbuf_done) struct strbuf text = {0};
-    const char *told = text_of(error, "text");
+    const char *told = json_read_text(error, "text");
 
     strbuf_printable(&text, told != NULL && told[0] != '\0' ? told : "it failed");
-    err_set(&item->err, class_of(text_of(error, "class")), "%.300s", strbuf_text(&text));
+    err_set(&item->err, class_of(json_read_text(error, "class")), "%.300s", strbuf_text(&text));
 }
 
 static bool read_item(struct arena *arena, const json_t *found, struct result_item *item)
 {
-    const char *key = text_of(found, "key");
-    const char *etag = text_of(found, "etag");
+    const char *key = json_read_text(found, "key");
+    const char *etag = json_read_text(found, "etag");
     const json_t *error = json_object_get(found, "error");
+    int quoted;
 
     if (key == NULL || etag == NULL) {
         return false;
@@ -178,10 +138,14 @@ static bool read_item(struct arena *arena, const json_t *found, struct result_it
         read_failure(error, item);
         return json_is_object(error);
     }
-    return read_u64(found, "rows", &item->made.rows) &&
-           read_u64(found, "bytes", &item->made.bytes) &&
-           read_sha256(text_of(found, "sha256"), item->made.sha256) &&
-           read_columns(arena, json_object_get(found, "columns"), &item->made);
+    if (!json_read_u64(found, "rows", &item->made.rows) ||
+        !json_read_u64(found, "bytes", &item->made.bytes) ||
+        !json_read_sha256(found, "sha256", item->made.sha256) ||
+        !json_read_flag(found, "quoted", &quoted)) {
+        return false;
+    }
+    item->made.quotes = csv_quotes_from_flag(quoted); /* older scripts say nothing of it */
+    return read_columns(arena, json_object_get(found, "columns"), &item->made);
 }
 
 static int by_key(const void *a, const void *b)
@@ -215,7 +179,7 @@ enum rc run_result_parse(const void *bytes, size_t len, const char *token,
     scoped(run_result_free) struct run_result *result = mem_new(struct run_result);
     json_t *root =
         len <= RUN_RESULT_MAX ? json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    const char *of = text_of(root, "token");
+    const char *of = json_read_text(root, "token");
     enum rc rc;
 
     result->arena = arena_new();

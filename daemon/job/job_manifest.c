@@ -6,11 +6,11 @@
 #include "daemon/job/job_manifest.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
+#include "lib/data/json_read.h"
 #include "lib/sevir/naming.h"
 #include "lib/store/uri.h"
 
@@ -92,10 +92,14 @@ void job_manifest_add(struct strbuf *out, const struct job_output *output, bool 
     digest_hex(output->sha256, hex);
     strbuf_puts(out, first ? "\n  {" : ",\n  {");
     write_member(out, "key", output->key);
-    strbuf_printf(out,
-                  ", \"bytes\": %" PRIu64
-                  ", \"sha256\": \"%s\", \"kind\": \"%s\", \"rows\": %" PRIu64 "}",
-                  output->bytes, hex, kind_names[output->kind], output->rows);
+    strbuf_printf(
+        out, ", \"bytes\": %" PRIu64 ", \"sha256\": \"%s\", \"kind\": \"%s\", \"rows\": %" PRIu64,
+        output->bytes, hex, kind_names[output->kind], output->rows);
+    if (output->quotes != CSV_QUOTES_UNKNOWN) {
+        strbuf_puts(out, output->quotes == CSV_QUOTES_SOME ? ", \"quoted\": true"
+                                                           : ", \"quoted\": false");
+    }
+    strbuf_putc(out, '}');
 }
 
 void job_manifest_end(struct strbuf *out)
@@ -110,53 +114,32 @@ void job_manifest_retired(struct strbuf *out, const struct job_object *object, u
     strbuf_printf(out, " \"removed\": %" PRIu64 ", \"outputs\": []}\n", removed);
 }
 
-static bool parse_sha256(const char *hex, uint8_t ret_sha256[DIGEST_BYTES])
-{
-    if (strlen(hex) != DIGEST_HEX - 1) {
-        return false;
-    }
-    for (unsigned i = 0; i < DIGEST_BYTES; i++) {
-        unsigned value = 0;
-
-        for (unsigned d = 0; d < 2; d++) {
-            const char c = hex[2 * i + d];
-
-            if (c >= '0' && c <= '9') {
-                value = value * 16 + (unsigned)(c - '0');
-            } else if (c >= 'a' && c <= 'f') {
-                value = value * 16 + (unsigned)(c - 'a') + 10;
-            } else {
-                return false;
-            }
-        }
-        ret_sha256[i] = (uint8_t)value;
-    }
-    return true;
-}
-
 /* ---- reading ------------------------------------------------------------------------------- */
 
 static enum rc parse_output(const json_t *item, size_t index, struct arena *arena,
                             struct job_output *ret_output, struct err *err)
 {
-    const char *key = json_string_value(json_object_get(item, "key"));
-    const char *hex = json_string_value(json_object_get(item, "sha256"));
-    const char *kind = json_string_value(json_object_get(item, "kind"));
-    struct job_output output = {
-        .bytes = (uint64_t)json_integer_value(json_object_get(item, "bytes")),
-        .rows = (uint64_t)json_integer_value(json_object_get(item, "rows")),
-    };
+    const char *key = json_read_text(item, "key");
+    const char *kind = json_read_text(item, "kind");
+    struct job_output output = {0};
+    int quoted;
 
-    if (key == NULL || hex == NULL || kind == NULL) {
+    if (key == NULL || kind == NULL || json_read_text(item, "sha256") == NULL) {
         return err_set(err, RC_CORRUPT, "manifest: output %zu lacks key, sha256 or kind", index);
     }
     if (uri_check_key(key, err) != RC_OK) {
         err_wrap(err, "manifest: output %zu", index);
         return err->rc = RC_CORRUPT;
     }
-    if (!parse_sha256(hex, output.sha256) || !job_output_kind_parse(kind, &output.kind)) {
+    if (!json_read_sha256(item, "sha256", output.sha256) ||
+        !job_output_kind_parse(kind, &output.kind)) {
         return err_set(err, RC_CORRUPT, "manifest: output '%s': bad sha256 or kind", key);
     }
+    if (!json_read_count(item, "bytes", &output.bytes) ||
+        !json_read_count(item, "rows", &output.rows) || !json_read_flag(item, "quoted", &quoted)) {
+        return err_set(err, RC_CORRUPT, "manifest: output '%s': bad bytes, rows or quoted", key);
+    }
+    output.quotes = csv_quotes_from_flag(quoted); /* older manifests say nothing of it */
     output.key = arena_dup(arena, key);
     *ret_output = output;
     return RC_OK;

@@ -9,7 +9,9 @@
  *      "source": {"bucket", "key", "version", "etag", "size", "modified"},
  *      "made_by": {"sevird", "images", "selection", "rows_digest"},
  *      "kind": "hdf5", "table": "vil", "events": 2, "notes": [...],
- *      "outputs": [{"key", "bytes", "sha256", "kind", "rows"}, ...]}
+ *      "outputs": [{"key", "bytes", "sha256", "kind", "rows", "quoted"}, ...]}
+ *
+ * "quoted" is of a CSV: whether any field of it is.
  *
  * A retired object's manifest has "state": "retired", no outputs, and "removed": their number.
  *
@@ -21,6 +23,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/digest.h"
 #include "lib/base/str.h"
+#include "lib/data/csv.h"
 #include "lib/store/store.h"
 
 #define JOB_MANIFEST_VERSION 1
@@ -46,6 +49,7 @@ struct job_output {
     uint64_t bytes, rows; /**< `rows`: of a CSV, without its header; 0 for pictures. */
     enum job_output_kind kind;
     uint8_t sha256[DIGEST_BYTES];
+    enum csv_quotes quotes; /**< Of a CSV. */
 };
 
 /** What a manifest says beside its outputs. */

@@ -21,6 +21,7 @@ struct job_remote;
 struct job_remote_made {
     uint64_t rows, bytes;
     uint8_t sha256[DIGEST_BYTES];
+    enum csv_quotes quotes;
     const struct catalog_column *columns;
     unsigned column_count;
 };

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "lib/base/mem.h"
 
@@ -86,4 +87,25 @@ void digest_sha256_hex(const void *bytes, size_t len, char ret_hex[DIGEST_HEX])
 
     digest_sha256(bytes, len, sha256);
     digest_hex(sha256, ret_hex);
+}
+
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool digest_parse(const char *hex, uint8_t ret_sha256[DIGEST_BYTES])
+{
+    if (hex == NULL || strlen(hex) != DIGEST_HEX - 1) {
+        return false;
+    }
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        const int high = digit_of(hex[2 * i]), low = digit_of(hex[2 * i + 1]);
+
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        ret_sha256[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,4 +25,6 @@ void digest_end(struct digest *digest, uint8_t ret_sha256[DIGEST_BYTES]);
 
 void digest_sha256(const void *bytes, size_t len, uint8_t ret_sha256[DIGEST_BYTES]);
 void digest_hex(const uint8_t sha256[DIGEST_BYTES], char ret_hex[DIGEST_HEX]);
+/** 64 hex digits, small ones; false: `hex` (may be NULL) is none. */
+bool digest_parse(const char *hex, uint8_t ret_sha256[DIGEST_BYTES]);
 void digest_sha256_hex(const void *bytes, size_t len, char ret_hex[DIGEST_HEX]);

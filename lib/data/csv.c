@@ -53,6 +53,16 @@ struct csv_reader {
     unsigned count, room;
 };
 
+enum csv_quotes csv_quotes_of(const char *text, size_t len)
+{
+    return len > 0 && memchr(text, '"', len) != NULL ? CSV_QUOTES_SOME : CSV_QUOTES_NONE;
+}
+
+enum csv_quotes csv_quotes_from_flag(int flag)
+{
+    return flag == 1 ? CSV_QUOTES_SOME : flag == 0 ? CSV_QUOTES_NONE : CSV_QUOTES_UNKNOWN;
+}
+
 static int nothing_is_space(unsigned char c)
 {
     (void)c;

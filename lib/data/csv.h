@@ -42,6 +42,15 @@ struct csv_dialect {
  * does. `whole` tells that the text does not end in the middle of a row. */
 char csv_detect_delimiter(const char *text, size_t len, bool whole);
 
+/** Whether a reader of what we have written must know quotes. */
+enum csv_quotes { CSV_QUOTES_UNKNOWN, CSV_QUOTES_NONE, CSV_QUOTES_SOME };
+
+/** Of text that strbuf_csv() wrote: it quotes whatever has a quote in it, so there is none in it
+ * where nothing is quoted. */
+enum csv_quotes csv_quotes_of(const char *text, size_t len);
+/** Of 1 (some), 0 (none), anything else (unknown). */
+enum csv_quotes csv_quotes_from_flag(int flag);
+
 struct csv_reader;
 /** `name` (copied) appears in errors: "'name': line L: why". The dialect is detected from the first
  * 64 KiB (or the end). */

@@ -60,8 +60,27 @@ static void what_was_made_is_found_by_key_and_etag(void **state)
     assert_int_equal(made->sha256[31], 0x0f);
     assert_int_equal(made->column_count, 2);
     assert_string_equal(made->columns[1].type, "string");
+    assert_int_equal(made->quotes, CSV_QUOTES_UNKNOWN);
     assert_int_equal(run_result_find(result, "p/a.csv", "other", &made, &err), RC_NETWORK);
     assert_int_equal(run_result_find(result, "a.csv", "e", &made, &err), RC_NETWORK);
+}
+
+static void whether_fields_are_quoted_is_told_by_newer_scripts(void **state)
+{
+    (void)state;
+    for (unsigned quoted = 0; quoted < 2; quoted++) {
+        scoped(free) char *text =
+            str_printf("{\"token\":\"t\",\"objects\":[{\"key\":\"k\",\"etag\":\"e\",\"rows\":1,"
+                       "\"bytes\":1,\"sha256\":\"" SHA "\",\"quoted\":%s,"
+                       "\"columns\":[{\"name\":\"x\",\"type\":\"string\"}]}]}",
+                       quoted ? "true" : "false");
+        scoped(run_result_free) struct run_result *result = parse(text);
+        const struct job_remote_made *made = NULL;
+        struct err err;
+
+        assert_int_equal(run_result_find(result, "k", "e", &made, &err), RC_OK);
+        assert_int_equal(made->quotes, quoted ? CSV_QUOTES_SOME : CSV_QUOTES_NONE);
+    }
 }
 
 static void a_failure_keeps_its_class_unless_we_do_not_know_it(void **state)
@@ -100,6 +119,8 @@ static void what_is_not_as_it_should_be_is_refused(void **state)
         "{\"token\":\"t\",\"objects\":[{\"key\":\"k\",\"etag\":\"e\",\"rows\":1,\"bytes\":1,"
         "\"sha256\":\"0f\",\"columns\":[{\"name\":\"x\",\"type\":\"string\"}]}]}",
         "{\"token\":\"t\",\"objects\":[{\"key\":\"k\",\"etag\":\"e\",\"rows\":1,\"bytes\":1,"
+        "\"sha256\":\"" SHA "\",\"quoted\":1,\"columns\":[{\"name\":\"x\",\"type\":\"string\"}]}]}",
+        "{\"token\":\"t\",\"objects\":[{\"key\":\"k\",\"etag\":\"e\",\"rows\":1,\"bytes\":1,"
         "\"sha256\":\"" SHA "\",\"columns\":[{\"name\":\"x y\",\"type\":\"string\"}]}]}",
         "{\"token\":\"t\",\"objects\":[{\"key\":\"k\",\"etag\":\"e\",\"rows\":1,\"bytes\":1,"
         "\"sha256\":\"" SHA "\",\"columns\":[{\"name\":\"x\",\"type\":\"struct<a:int>\"}]}]}"};
@@ -119,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_is_json_whatever_is_in_the_keys),
         cmocka_unit_test(what_was_made_is_found_by_key_and_etag),
+        cmocka_unit_test(whether_fields_are_quoted_is_told_by_newer_scripts),
         cmocka_unit_test(a_failure_keeps_its_class_unless_we_do_not_know_it),
         cmocka_unit_test(what_is_not_as_it_should_be_is_refused),
     };

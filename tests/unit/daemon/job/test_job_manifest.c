@@ -6,9 +6,8 @@
 #include "daemon/job/job_manifest.h"
 
 /* clang-format off */
-#define ONE                                                           \
-    "{\"key\": \"a/b\", \"bytes\": 7, \"kind\": \"image\", \"sha256\": " \
-    "\"0000000000000000000000000000000000000000000000000000000000000000\"}"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+#define ONE "{\"key\": \"a/b\", \"bytes\": 7, \"kind\": \"image\", \"sha256\": \"" ZEROS "\"}"
 /* clang-format on */
 
 static const struct job_object object = {
@@ -41,6 +40,7 @@ static void write_one(struct strbuf *out, unsigned outputs)
         struct job_output output = {.key = key, .bytes = 100 + i, .rows = i, .kind = OUTPUT_FRAMES};
 
         snprintf(key, sizeof(key), "frames/img_type=vil/%u.csv", i);
+        output.quotes = (enum csv_quotes)(i % 3);
         memset(output.sha256, (int)(0xa0 + i), sizeof(output.sha256));
         job_manifest_add(out, &output, i == 0);
     }
@@ -64,6 +64,9 @@ static void what_was_written_is_read_back(void **state)
     assert_int_equal(manifest->output_count, 3);
     assert_string_equal(manifest->outputs[2].key, "frames/img_type=vil/2.csv");
     assert_int_equal(manifest->outputs[2].bytes, 102);
+    assert_int_equal(manifest->outputs[0].quotes, CSV_QUOTES_UNKNOWN);
+    assert_int_equal(manifest->outputs[1].quotes, CSV_QUOTES_NONE);
+    assert_int_equal(manifest->outputs[2].quotes, CSV_QUOTES_SOME);
     assert_int_equal(manifest->outputs[2].kind, OUTPUT_FRAMES);
     assert_int_equal(manifest->outputs[2].sha256[31], 0xa2);
 }
@@ -146,6 +149,14 @@ static void what_cannot_be_trusted_is_refused(void **state)
         {"{\"manifest\": 1, \"source\": {}, \"outputs\": [{\"key\": \"a\", \"sha256\": \"00\", "
          "\"kind\": \"image\"}]}",
          "sha256"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [{\"key\": \"a\", \"bytes\": -1, "
+         "\"kind\": "
+         "\"image\", \"sha256\": \"" ZEROS "\"}]}",
+         "bytes"},
+        {"{\"manifest\": 1, \"source\": {}, \"outputs\": [{\"key\": \"a\", \"quoted\": 1, "
+         "\"kind\": "
+         "\"image\", \"sha256\": \"" ZEROS "\"}]}",
+         "quoted"},
         {"{\"manifest\": 1, \"source\": {}, \"outputs\": [3]}", "output 0"},
         {"{\"manifest\": 1, \"source\": {}, \"outputs\": [[]]}", "output 0"},
         {"{\"manifest\": 1, \"source\": {}, \"outputs\": [,]}", "output 0"},

@@ -33,11 +33,29 @@ static void pieces_digest_as_the_whole(void **state)
     assert_memory_equal(whole, pieces, DIGEST_BYTES);
 }
 
+static void hex_is_read_back_and_nothing_else_is(void **state)
+{
+    uint8_t sha256[DIGEST_BYTES], read[DIGEST_BYTES];
+    char hex[DIGEST_HEX];
+
+    (void)state;
+    digest_sha256("abc", 3, sha256);
+    digest_hex(sha256, hex);
+    assert_true(digest_parse(hex, read));
+    assert_memory_equal(sha256, read, DIGEST_BYTES);
+    assert_false(digest_parse(NULL, read));
+    assert_false(digest_parse("", read));
+    assert_false(digest_parse(hex + 1, read));
+    hex[63] = 'A';
+    assert_false(digest_parse(hex, read));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_texts_have_known_digests),
         cmocka_unit_test(pieces_digest_as_the_whole),
+        cmocka_unit_test(hex_is_read_back_and_nothing_else_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,27 @@ static void what_follows_the_sample_is_read_like_the_sample(void **state)
     strbuf_done(&out);
 }
 
+static void a_text_has_a_quote_where_a_field_is_quoted(void **state)
+{
+    static const char *const fields[] = {"",      "a",      "a b",  "a,b",  "a\"b", "\"",
+                                         " lead", "trail ", "a\nb", "a\rb", "a\\b", "'a'"};
+
+    (void)state;
+    assert_int_equal(csv_quotes_of(NULL, 0), CSV_QUOTES_NONE);
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        struct strbuf text = {0};
+
+        strbuf_puts(&text, "x,");
+        strbuf_csv(&text, fields[i], strlen(fields[i]));
+        strbuf_putc(&text, '\n');
+        const bool plain = text.len == strlen(fields[i]) + 3;
+
+        assert_int_equal(csv_quotes_of(text.data, text.len),
+                         plain ? CSV_QUOTES_NONE : CSV_QUOTES_SOME);
+        strbuf_done(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +357,7 @@ int main(void)
         cmocka_unit_test(more_columns_than_the_bound_are_refused),
         cmocka_unit_test(a_callback_that_refuses_ends_the_reading),
         cmocka_unit_test(what_follows_the_sample_is_read_like_the_sample),
+        cmocka_unit_test(a_text_has_a_quote_where_a_field_is_quoted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
