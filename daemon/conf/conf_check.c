@@ -10,8 +10,6 @@
 #include "lib/base/mem.h"
 #include "lib/store/uri.h"
 
-#define ONLY_LOCAL "this build has the local engines only"
-
 static enum rc check_absolute(const char *key, const char *path, struct err *err)
 {
     if (path[0] != '/') {
@@ -146,19 +144,6 @@ static enum rc check_topic(const struct conf *conf, struct err *err)
     return RC_OK;
 }
 
-/** Options of later releases: known to the schema, refused here. */
-static enum rc check_later(const struct conf *conf, struct err *err)
-{
-    for (unsigned i = 0; i < option_count; i++) {
-        const char *const *slot = (const void *)((const char *)conf + options[i].offset);
-        if (options[i].kind == OPTION_TEXT && (options[i].flags & OPTION_LATER) != 0 &&
-            *slot != NULL) {
-            return err_set(err, RC_UNSUPPORTED, "'%s': not yet; " ONLY_LOCAL, options[i].path);
-        }
-    }
-    return RC_OK;
-}
-
 /** Glue works on buckets, and by names that somebody has given. */
 static enum rc check_engine(const char *option, const char *engine, const char *name_option,
                             const char *name, const char *store_option, const char *store,
@@ -280,7 +265,7 @@ static enum rc check_servers(const struct conf *conf, struct err *err)
 
 enum rc conf_check(const struct conf *conf, struct err *err)
 {
-    if (check_later(conf, err) != RC_OK || check_paths(conf, err) != RC_OK ||
+    if (check_paths(conf, err) != RC_OK ||
         check_endpoint("aws.endpoint_url", conf->aws_endpoint_url, err) != RC_OK ||
         check_endpoint("raw.aws.endpoint_url", conf->raw_aws_endpoint_url, err) != RC_OK ||
         check_endpoint("processed.aws.endpoint_url", conf->processed_aws_endpoint_url, err) !=

@@ -74,9 +74,6 @@ static void add_option(struct strbuf *out, const struct option *option)
         }
         strbuf_puts(out, (option->flags & OPTION_RESTART) != 0 ? " (restart)." : ".");
     }
-    if ((option->flags & OPTION_LATER) != 0) {
-        strbuf_puts(out, "\nNot in this release.");
-    }
     strbuf_putc(out, '\n');
 }
 

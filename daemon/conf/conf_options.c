@@ -16,7 +16,6 @@
 #define RELOAD OPTION_RELOAD
 #define RESTART OPTION_RESTART
 #define NULLABLE OPTION_NULLABLE
-#define LATER OPTION_LATER
 
 /** The field's offset, if its type is the one that its kind of option writes. */
 #define FIELD(f, T)             \

@@ -28,7 +28,6 @@ enum option_flags {
     OPTION_RELOAD = 0,
     OPTION_RESTART = 1,
     OPTION_NULLABLE = 2,
-    OPTION_LATER = 4,
 };
 
 struct option {

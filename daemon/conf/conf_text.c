@@ -227,9 +227,8 @@ static void write_row(const struct option *option, struct strbuf *out)
                       option->kind == OPTION_LIST ? "all" : option->fallback,
                       option->kind == OPTION_LIST ? "" : "`");
     }
-    strbuf_printf(out, " | %s | %s%s |\n",
-                  (option->flags & OPTION_RESTART) != 0 ? "restart" : "reload", option->doc,
-                  (option->flags & OPTION_LATER) != 0 ? " Not in this build." : "");
+    strbuf_printf(out, " | %s | %s |\n",
+                  (option->flags & OPTION_RESTART) != 0 ? "restart" : "reload", option->doc);
 }
 
 void conf_write_reference(struct strbuf *out)
