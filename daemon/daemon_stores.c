@@ -74,7 +74,7 @@ void daemon_share_processed(struct services *services)
     char host[HOST_NAME_MAX + 1] = "";
     scoped(free) char *who = NULL;
 
-    if (services->processed->uri->scheme != URI_S3) {
+    if (services->processed->uri->scheme != URI_S3 || !services->conf->processed_shared) {
         return;
     }
     (void)gethostname(host, sizeof(host) - 1);

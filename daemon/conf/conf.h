@@ -47,7 +47,7 @@ struct conf {
     bool raw_aws_anonymous;
     char *processed_aws_region, *processed_aws_endpoint_url, *processed_aws_profile;
     char *processed_aws_addressing;
-    bool processed_aws_anonymous;
+    bool processed_aws_anonymous, processed_shared;
     char *glue_crawler, *glue_job; /**< NULL: none. */
     char *glue_database, *catalog_engine;
     bool catalog_projection;

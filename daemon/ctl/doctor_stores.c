@@ -229,18 +229,24 @@ static bool put_probe(struct doctor *doctor, const struct doctor_s3 *probe, bool
 
 static void check_condition(struct doctor *doctor, const struct doctor_s3 *probe)
 {
-    scoped(doctor_answer_done) struct doctor_answer answer;
+    scoped(doctor_answer_done) struct doctor_answer answer = {0};
 
-    if (put_probe(doctor, probe, true, &answer)) {
+    if (!doctor->conf->processed_shared) {
+        doctor_find(doctor, FINDING_OK, "processed.conditions", "",
+                    "'processed.shared' is false: nothing depends on conditional puts");
+    } else if (put_probe(doctor, probe, true, &answer)) {
         doctor_find(doctor, FINDING_FAIL, "processed.conditions",
-                    "use a store that obeys If-None-Match; with this one, run one daemon only",
+                    "use a store that obeys If-None-Match; with this one, run one daemon only, and "
+                    "set processed.shared to false",
                     "the store put an object that If-None-Match forbids: claims do not hold");
     } else if (answer.err.rc == RC_CONFLICT) {
         doctor_find(doctor, FINDING_OK, "processed.conditions", "",
                     "conditional puts hold: daemons may share the store");
     } else {
         doctor_find(doctor, FINDING_FAIL, "processed.conditions",
-                    "use a store that supports If-None-Match", "%s", answer.err.text);
+                    "use a store that supports If-None-Match, or run one daemon only and set "
+                    "processed.shared to false",
+                    "%s", answer.err.text);
     }
 }
 

@@ -3,6 +3,9 @@
  *
  * That a claim changes with every beat matters: its etag would else be the same, and who has seen
  * it before a beat could still replace it after.
+ *
+ * A store that ignores conditions lets everybody have every claim. So the first one that we make is
+ * put once more, which must be refused.
  */
 #include "daemon/job/job_lease_p.h"
 
@@ -33,7 +36,7 @@ struct lease {
     char *key, *claim_key; /**< Of the object, of its claim. */
     char *about;           /**< Members of the claim that stay. */
 
-    enum lease_step { MAKE, LOOK, READ, REPLACE, HOLD, BEAT, CHECK, DROP } step;
+    enum lease_step { MAKE, PROVE, LOOK, READ, REPLACE, HOLD, BEAT, CHECK, DROP } step;
     unsigned tries;
     bool give_up;          /**< When what is under way has ended. */
     bool sweep;            /**< A dead daemon's that no job wants: it is taken to be removed. */
@@ -309,6 +312,37 @@ static void again(struct lease *lease, enum lease_step step)
     lease_run(lease);
 }
 
+/** An operator's to mend: jobs wait (decision 4). */
+static void refuse_store(struct lease *lease)
+{
+    struct err err;
+
+    err_set(&err, RC_HOST,
+            "the processed store '%.150s' has put a claim that If-None-Match forbids: it ignores "
+            "conditions, so claims would not hold; set 'processed.shared' to false if no other "
+            "daemon publishes there",
+            lease->leases->services->conf->processed_uri);
+    log_error(LOG_JOB, "%s", err.text);
+    lease->step = DROP;
+    lease->lost = NULL;
+    answer(lease, LEASE_FAILED, &err);
+    lease_run(lease);
+}
+
+static void on_proven(const struct err *err, void *arg)
+{
+    struct lease *lease = arg;
+
+    if (err == NULL) {
+        lease->beaten_ms = lease->began_ms;
+        refuse_store(lease);
+        return;
+    }
+    lease->leases->proven = err->rc == RC_CONFLICT; /* else it is tried with the next */
+    answer(lease, LEASE_TAKEN, NULL);
+    hold(lease, lease->began_ms);
+}
+
 static void on_made(const struct err *err, void *arg)
 {
     struct lease *lease = arg;
@@ -317,6 +351,9 @@ static void on_made(const struct err *err, void *arg)
         again(lease, LOOK);
     } else if (err != NULL) {
         end(lease, LEASE_FAILED, err);
+    } else if (!lease->leases->proven) {
+        lease->step = PROVE;
+        lease_run(lease);
     } else {
         answer(lease, LEASE_TAKEN, NULL);
         hold(lease, lease->began_ms);
@@ -492,6 +529,11 @@ static void lease_run(struct lease *lease)
     case MAKE: /* where nothing is */
         write_claim(lease, "");
         store_put(store, &lease->put, 1, on_made, lease);
+        return;
+
+    case PROVE: /* where our own is: the same again */
+        lease->put.ret_etag = lease->over;
+        store_put(store, &lease->put, 1, on_proven, lease);
         return;
 
     case LOOK: /* whose is it? */

@@ -8,6 +8,9 @@
  * try only one succeeds. Outputs are the same whoever writes them; the claim keeps two from doing
  * the work twice, and from removing what the other has just put.
  *
+ * A store that ignores conditions is found out by the first claim that is made: LEASE_FAILED with
+ * RC_HOST, until it obeys.
+ *
  * A daemon whose claim was taken over, or that could not rewrite it in time, has lost it and must
  * stop; it is told.
  *

@@ -11,6 +11,7 @@ struct sweep;
 struct job_leases {
     struct services *services;
     char *owner, *who;
+    bool proven; /**< The store refuses what a condition forbids. */
     struct lease *first;
     struct loop_timer *timer;
     struct sweep *sweep; /**< NULL: none is under way. */

@@ -25,6 +25,7 @@ slow          `bytes` of the body at a time, `delay_s` between them
 short, long   an answer of `bytes` less or more than it should have, its length in agreement
 flip          one bit in the middle of the body is another
 etag          the ETag is another object's
+unconditional a put is done whatever its If-Match and If-None-Match say
 garbage       `body` instead of what was to be answered, status 200
 empty-page    of a listing: no keys, but a token
 lost          of DeleteMessage*: says that it was deleted, and it was not

@@ -523,6 +523,8 @@ class S3:
     # -- writing ---------------------------------------------------------------------------------
 
     def may_write(self, request, bucket):
+        if request.fault and request.fault.kind == "unconditional":
+            return
         match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
         found = bucket.current(request.key)
         if none == "*" and found:

@@ -202,6 +202,31 @@ def test_each_fault_is_found_by_its_name(setup, fault):
     assert others <= allowed.get(check, set()), others
 
 
+def test_a_store_that_ignores_conditions_is_found(daemon, fake):
+    fake.equip(daemon).state.mkdir()
+    daemon.write_config()
+
+    def found():
+        done = daemon.ctl("doctor", "--config", daemon.config_path, "--json", env=daemon.env)
+        (check,) = [f for f in json.loads(done.stdout)["checks"] if f["check"] == "processed.conditions"]
+        return check, done.returncode
+
+    check, _ = found()
+    assert check["status"] == "ok"
+    fake.faults({"operation": "PutObject", "times": -1, "fault": {"kind": "unconditional"}})
+    check, code = found()
+    assert (check["status"], code) == ("FAIL", 1)
+    assert "If-None-Match forbids" in check["text"] and "processed.shared" in check["mend"]
+    assert fake.keys("processed") == []
+    daemon.configure(processed={"shared": False}).write_config()
+    assert found()[0]["status"] == "ok"
+    daemon.configure(processed={"shared": True}).write_config()
+    refused = {"kind": "error", "code": "NotImplemented", "status": 501}
+    fake.faults({"operation": "PutObject", "nth": 2, "fault": refused})
+    check, code = found()
+    assert (check["status"], code) == ("FAIL", 1) and "NotImplemented" in check["text"]
+
+
 def test_keys_that_are_wrong_or_missing_and_a_helper_that_is_not_there(setup):
     findings = setup.findings(env={"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert ("raw.list", "FAIL") in findings and ("processed.put", "FAIL") in findings

@@ -207,3 +207,34 @@ def test_two_that_see_a_deletion_retire_it_once(fake, make_daemon):
     assert fake.keys("processed", "tables/") == []
     manifest = json.loads(fake.get("processed", "_manifests/a.csv.json"))
     assert manifest["state"] == "retired" and manifest["removed"] == 1
+
+
+def test_a_store_that_ignores_conditions_is_refused_until_one_daemon_says_that_it_is_alone(fake, daemon):
+    """Claims would not hold. It is no object's fault: nothing is quarantined."""
+    fake.equip(daemon).configure(retry={"attempts": 1})
+    fake.faults({"operation": "PutObject", "times": -1, "fault": {"kind": "unconditional"}})
+    fake.put("raw", "a.csv", b"a,b\n1,2\n")
+    daemon.start()
+    job = daemon.wait_state("a.csv", "BACKOFF")
+    assert job["class"] == "HOST" and "'processed.shared'" in job["reason"]
+    assert "ignores conditions" in daemon.log()
+    fake.faults()
+    daemon.wait_state("a.csv", "DONE")  # what was mended is seen
+    daemon.stop()
+    fake.faults({"operation": "PutObject", "times": -1, "fault": {"kind": "unconditional"}})
+    daemon.configure(processed={"shared": False}).start()
+    fake.put("raw", "b.csv", b"a,b\n1,2\n")
+    daemon.wait_state("b.csv", "DONE")
+    claims = {entry["key"] for entry in fake.requests("s3.PutObject") if "_claims" in entry["key"]}
+    assert claims == {"_claims/a.csv.json"}
+    assert not [key for key in fake.keys("processed") if "_claims" in key]
+
+
+def test_a_store_proves_once_that_it_obeys_conditions(fake, daemon):
+    fake.equip(daemon).configure(extract={"workers": 1})
+    daemon.start()
+    for name in "abc":
+        fake.put("raw", f"{name}.csv", b"a,b\n1,2\n")
+        daemon.wait_state(f"{name}.csv", "DONE")
+    refused = fake.requests("s3.PutObject", status=412)
+    assert [entry["key"] for entry in refused] == ["_claims/a.csv.json"]
