@@ -9,8 +9,10 @@
 #include "daemon/ctl/ctl_plan.h"
 #include "lib/base/mem.h"
 
-/** List prices of us-east-1, in dollars. They change: --price NAME=DOLLARS. */
+/** What is assumed where nobody says otherwise: list prices in dollars, which change. Nobody asks
+ * AWS for them. */
 #define PRICES_OF "us-east-1, January 2025"
+#define PRICE_ASSUMED "assumed"
 #define GIGABYTE 1e9
 #define TEBIBYTE 1099511627776.0
 /** Of a run of Glue, by rule of thumb: workers of one DPU, and what one cleans in a second. */
@@ -48,6 +50,7 @@ static const struct {
 struct estimate {
     const struct ctl_plan *plan;
     double prices[PRICE_COUNT];
+    const char *price_from[PRICE_COUNT]; /**< Who says so: PRICE_ASSUMED, or an option. */
     uint64_t gets, puts, lists, events, frames, fetch_bytes, needed_bytes;
     double local, transfer, crawl_dpu_hours, job_dpu_hours, glue, scan_bytes, athena;
 };
@@ -130,16 +133,17 @@ static json_t *outputs_json(const struct ctl_plan *plan)
 
 static json_t *costs_json(const struct estimate *e)
 {
-    json_t *prices = json_object();
+    json_t *prices = json_object(), *from = json_object();
 
     for (unsigned i = 0; i < PRICE_COUNT; i++) {
         json_object_set_new(prices, price_list[i].name, json_real(e->prices[i]));
+        json_object_set_new(from, price_list[i].name, json_string(e->price_from[i]));
     }
-    return json_pack("{s:s,s:o,s:{s:f,s:f},s:{s:f,s:f,s:f},s:{s:f,s:f}}", "prices_of", PRICES_OF,
-                     "prices", prices, "local", "requests_usd", e->local, "transfer_usd",
-                     e->transfer, "glue", "crawl_dpu_hours", e->crawl_dpu_hours, "job_dpu_hours",
-                     e->job_dpu_hours, "usd", e->glue, "athena", "scan_bytes", e->scan_bytes,
-                     "scan_usd", e->athena);
+    return json_pack("{s:s,s:o,s:o,s:{s:f,s:f},s:{s:f,s:f,s:f},s:{s:f,s:f}}", "prices_of",
+                     PRICES_OF, "prices", prices, "prices_from", from, "local", "requests_usd",
+                     e->local, "transfer_usd", e->transfer, "glue", "crawl_dpu_hours",
+                     e->crawl_dpu_hours, "job_dpu_hours", e->job_dpu_hours, "usd", e->glue,
+                     "athena", "scan_bytes", e->scan_bytes, "scan_usd", e->athena);
 }
 
 static void print_json(const struct ctl *ctl, const struct estimate *e)
@@ -249,7 +253,23 @@ static void print_costs(const struct ctl *ctl, const struct estimate *e)
     ctl_table_cell(table, "one look at every row of frames and the tables");
     ctl_table_cellf(table, "%.4f", e->athena);
     ctl_table_print(ctl, table);
-    ctl_say(ctl, "prices: %s; see --price\n", PRICES_OF);
+}
+
+static void print_prices(const struct ctl *ctl, const struct estimate *e)
+{
+    scoped(ctl_table_free) struct ctl_table *table = ctl_table_new("PRICE|OF|>$|FROM");
+
+    for (unsigned i = 0; i < PRICE_COUNT; i++) {
+        ctl_table_cell(table, price_list[i].name);
+        ctl_table_cell(table, price_list[i].what);
+        ctl_table_cellf(table, "%g", e->prices[i]);
+        ctl_table_cell(table, e->price_from[i]);
+    }
+    ctl_table_print(ctl, table);
+    ctl_say(ctl,
+            "assumed: list prices of %s, which AWS was not asked for; give yours by --price "
+            "NAME=DOLLARS\n",
+            PRICES_OF);
 }
 
 static void print_people(const struct ctl *ctl, const struct estimate *e)
@@ -261,6 +281,8 @@ static void print_people(const struct ctl *ctl, const struct estimate *e)
     }
     ctl_say(ctl, "\n");
     print_costs(ctl, e);
+    ctl_say(ctl, "\n");
+    print_prices(ctl, e);
     if (e->plan->problem_count > 0) {
         ctl_say(ctl, "\nwould fail:\n%s", strbuf_text(&e->plan->problems));
     }
@@ -268,7 +290,7 @@ static void print_people(const struct ctl *ctl, const struct estimate *e)
 
 /* ---- the command ---- */
 
-static enum rc take_price(double prices[PRICE_COUNT], const char *text, struct err *err)
+static enum rc take_price(struct estimate *e, const char *text, struct err *err)
 {
     const size_t len = strcspn(text, "=");
     double dollars;
@@ -276,7 +298,8 @@ static enum rc take_price(double prices[PRICE_COUNT], const char *text, struct e
     for (unsigned i = 0; i < PRICE_COUNT; i++) {
         if (strlen(price_list[i].name) == len && strncmp(price_list[i].name, text, len) == 0) {
             if (text[len] == '=' && str_to_double(text + len + 1, &dollars) && dollars >= 0) {
-                prices[i] = dollars;
+                e->prices[i] = dollars;
+                e->price_from[i] = "--price";
                 return RC_OK;
             }
             return err_set(err, RC_INVALID, "'--price': '%.60s' is no %s=DOLLARS", text,
@@ -289,18 +312,20 @@ static enum rc take_price(double prices[PRICE_COUNT], const char *text, struct e
                    text);
 }
 
-static enum rc take_prices(const struct ctl_args *args, const struct conf *conf,
-                           double prices[PRICE_COUNT], struct err *err)
+static enum rc take_prices(const struct ctl_args *args, const struct conf *conf, struct estimate *e,
+                           struct err *err)
 {
     for (unsigned i = 0; i < PRICE_COUNT; i++) {
-        prices[i] = price_list[i].dollars;
+        e->prices[i] = price_list[i].dollars;
+        e->price_from[i] = PRICE_ASSUMED;
     }
     if (conf != NULL) {
-        prices[PRICE_SCAN] = conf->athena_price_per_tb;
+        e->prices[PRICE_SCAN] = conf->athena_price_per_tb;
+        e->price_from[PRICE_SCAN] = "athena.price_per_tb";
     }
     for (unsigned i = 0; i < args->given_count; i++) {
         if (strcmp(args->given[i].option->name, "price") == 0 &&
-            take_price(prices, args->given[i].value, err) != RC_OK) {
+            take_price(e, args->given[i].value, err) != RC_OK) {
             return err->rc;
         }
     }
@@ -335,7 +360,7 @@ static enum ctl_exit plan_with(struct ctl *ctl, const struct ctl_args *args,
     };
     struct err err;
 
-    if (take_prices(args, conf, estimate.prices, &err) != RC_OK) {
+    if (take_prices(args, conf, &estimate, &err) != RC_OK) {
         return ctl_misuse("plan", "%s", err.text);
     }
     if ((conf != NULL && ctl_conf_source(run, conf, &err) != RC_OK) ||
@@ -390,8 +415,10 @@ const struct ctl_command ctl_cmd_plan = {
             "raw store is listed, its catalogs are read, and the files of selected events are\n"
             "looked into; nothing is written. Options of the selection take the place of the\n"
             "file's. With --catalog alone, without --config, the catalog's files are taken as it\n"
-            "describes them. Costs are estimates by list prices: engines 'local' (requests to S3,\n"
-            "and transfer), 'glue' (DPU-hours of crawler and job) and 'athena'.",
+            "describes them. Costs are estimates, by prices that are assumed (list prices "
+            "of\n" PRICES_OF ") unless --price or athena.price_per_tb gives others: engines\n"
+            "'local' (requests to S3, and transfer), 'glue' (DPU-hours of crawler and job) and\n"
+            "'athena'.",
     .options = options,
     .max_words = 0,
     .local = true,

@@ -123,9 +123,17 @@ def test_costs_are_arithmetic_with_prices_that_one_can_change(daemon):
     assert cost["local"]["requests_usd"] == pytest.approx(puts * 10 / 1000)
     hours = cost["glue"]["crawl_dpu_hours"] + cost["glue"]["job_dpu_hours"]
     assert cost["glue"]["usd"] == pytest.approx(hours * 0.44) and hours > 0
-    text = plan(daemon)
-    for words in ("LIST", "local", "glue", "athena", "prices: us-east-1"):
+    assert cost["prices_of"] == "us-east-1, January 2025"
+    assert cost["prices_from"] == {
+        "s3.get_1000": "--price", "s3.put_1000": "--price", "s3.transfer_gb": "assumed",
+        "glue.dpu_hour": "assumed", "athena.scan_tb": "athena.price_per_tb",
+    }  # fmt: skip
+    text = plan(daemon, "--price", "s3.transfer_gb=0")
+    for words in ("LIST", "local", "glue", "athena", "assumed: list prices of us-east-1, January 2025"):
         assert words in text
+    said = {line.split()[0]: line.split()[-2:] for line in text.splitlines() if line.split()}
+    assert said["glue.dpu_hour"] == ["0.44", "assumed"] and said["s3.transfer_gb"] == ["0", "--price"]
+    assert said["athena.scan_tb"] == ["7", "athena.price_per_tb"]
     for price in ("s3.put_1000", "s3.put_1000=-1", "gold=3"):
         done = daemon.ctl("plan", "--config", daemon.config_path, "--price", price, check=2)
         assert "'--price'" in done.stderr
