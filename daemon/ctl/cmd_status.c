@@ -92,6 +92,22 @@ static void add_queues(struct strbuf *out, const json_t *status)
     }
 }
 
+static void add_runs(struct strbuf *out, const json_t *status)
+{
+    json_t *run;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "runs"), i, run)
+    {
+        const char *id = text(run, "id");
+
+        strbuf_printf(out, "%s %s %s '%s'%s%s %s since %.19s, %" PRId64 " objects\n",
+                      i == 0 ? "runs     " : "         ", text(run, "engine"), text(run, "kind"),
+                      text(run, "name"), id[0] != '\0' ? " " : "", id, text(run, "state"),
+                      text(run, "since"), number(run, "objects"));
+    }
+}
+
 static void add_errors(struct strbuf *out, const json_t *status)
 {
     const json_t *error = json_object_get(status, "error");
@@ -134,6 +150,7 @@ static void add_look(struct strbuf *out, const json_t *status)
         strbuf_printf(out, "refused   %" PRId64 " keys break a rule\n", number(status, "refused"));
     }
     add_queues(out, status);
+    add_runs(out, status);
     if (json_is_string(json_object_get(status, "http"))) {
         strbuf_printf(out, "http      http://%s/\n", text(status, "http"));
     }
@@ -255,7 +272,7 @@ static enum ctl_exit run_top(struct ctl *ctl, const struct ctl_args *args)
 const struct ctl_command ctl_cmd_status = {
     .name = "status",
     .arguments = "",
-    .summary = "one look: states, workers, memory, the oldest job, the last failures",
+    .summary = "one look: states, workers, memory, runs of Glue, the oldest job, the last failures",
     .run = run_status};
 
 static const struct ctl_option top_options[] = {

@@ -117,8 +117,12 @@ static void nothing_seen(struct engine_run *run)
 
 static void on_followed(const struct glue_crawler *crawler, const struct err *err, void *arg)
 {
+    static const char *const names[] = {"READY", "RUNNING", "STOPPING"};
     struct engine_run *run = arg;
 
+    if (err == NULL && run->acknowledged) {
+        run->seen = names[crawler->state];
+    }
     if (err != NULL) {
         engine_run_failed(run, RUN_FOLLOW, err);
     } else if (crawler->state == GLUE_READY && crawler->last_started_ms > run->after_ms) {

@@ -169,6 +169,32 @@ static void tell(struct job_remote *remote, job_remote_told_fn *done, void *arg)
     glue_sync_ask(engine_of(remote)->sync, done, arg);
 }
 
+static bool run_at(struct job_remote *remote, unsigned index, struct job_remote_run *ret_run)
+{
+    struct glue_engine *engine = engine_of(remote);
+
+    for (unsigned kind = 0; kind < GLUE_KINDS; kind++) {
+        const struct glue_lane *lane = &engine->lanes[kind];
+
+        for (const struct engine_run *run = lane->runs; run != NULL; run = run->next) {
+            if (!engine_run_is_open(run) || index-- > 0) {
+                continue;
+            }
+            *ret_run = (struct job_remote_run){
+                .engine = "glue",
+                .kind = lane->kind_name,
+                .name = run->name,
+                .id = run->remote_id,
+                .state = run->seen != NULL ? run->seen : run->state,
+                .since_ms = run->began_ms,
+                .objects = run->job_count,
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- what becomes of the jobs ---- */
 
 /** A stage that was only stopped leaves its job in its run. */
@@ -309,7 +335,7 @@ struct glue_engine *glue_engine_new(struct services *services)
     }
     engine = mem_new(struct glue_engine);
     *engine = (struct glue_engine){
-        .remote = {crawls, extracts, registers, crawl, extract, tell, leave},
+        .remote = {crawls, extracts, registers, crawl, extract, tell, leave, run_at},
         .services = services,
         .lanes =
             {

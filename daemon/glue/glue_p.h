@@ -55,6 +55,7 @@ struct engine_run {
     char *name, *remote_id, *error, *log_url;
     char token[RUN_TOKEN];
     const char *state; /**< As recorded; static. */
+    const char *seen;  /**< As Glue said when it was last looked at; static, NULL: not yet. */
     int64_t after_ms, began_ms, ended_ms;
     double dpu_seconds;
 

@@ -192,6 +192,7 @@ static void on_followed(const struct glue_run *found, const struct err *err, voi
         engine_run_failed(run, RUN_FOLLOW, err);
         return;
     }
+    run->seen = glue_run_state_name(found->state);
     if (glue_run_state_ended(found->state)) {
         const bool well = found->state == GLUE_RUN_SUCCEEDED;
         scoped(free) char *group =

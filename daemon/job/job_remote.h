@@ -32,6 +32,17 @@ typedef void job_remote_done_fn(const char *run, const struct job_remote_made *m
 
 typedef void job_remote_told_fn(const struct err *err, void *arg);
 
+/** A run under way, for people; strings live until the loop turns. */
+struct job_remote_run {
+    const char *engine; /**< "glue" */
+    const char *kind;   /**< "crawl", "job" */
+    const char *name;   /**< Of the crawler or the job. */
+    const char *id;     /**< The engine's; "": none, or not known yet. */
+    const char *state;  /**< As the engine calls it, "NEW" or "STARTED" until it was looked at. */
+    int64_t since_ms;
+    unsigned objects;
+};
+
 struct job_remote {
     bool crawls, extracts, registers; /**< What it is there for. */
     void (*crawl)(struct job_remote *, const struct job *job, job_remote_done_fn *done, void *arg);
@@ -41,4 +52,6 @@ struct job_remote {
     /** Tell another data catalog of what ours has of published tables and partitions by now. */
     void (*tell)(struct job_remote *, job_remote_told_fn *done, void *arg);
     void (*leave)(struct job_remote *, const struct job *job);
+    /** The run at `index` of those under way; false: there are no more. */
+    bool (*run)(struct job_remote *, unsigned index, struct job_remote_run *ret_run);
 };

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "daemon/job/job_remote.h"
 #include "daemon/job/job_store.h"
 #include "daemon/metrics.h"
 #include "daemon/ops/ops_p.h"
@@ -185,6 +186,34 @@ static void add_queues(struct strbuf *out, const struct daemon *daemon)
     strbuf_putc(out, ']');
 }
 
+static void add_text(struct strbuf *out, const char *name, const char *value)
+{
+    strbuf_printf(out, "\"%s\":", name);
+    strbuf_json(out, value);
+    strbuf_putc(out, ',');
+}
+
+/** Of the managed engines. */
+static void add_runs(struct strbuf *out, const struct services *services)
+{
+    struct job_remote *remote = services->remote;
+    struct job_remote_run run;
+
+    strbuf_puts(out, ",\"runs\":[");
+    for (unsigned i = 0; remote != NULL && remote->run(remote, i, &run); i++) {
+        strbuf_puts(out, i > 0 ? ",{" : "{");
+        add_text(out, "engine", run.engine);
+        add_text(out, "kind", run.kind);
+        add_text(out, "name", run.name);
+        add_text(out, "id", run.id);
+        add_text(out, "state", run.state);
+        strbuf_puts(out, "\"since\":");
+        ops_time_json(out, run.since_ms);
+        strbuf_printf(out, ",\"objects\":%u}", run.objects);
+    }
+    strbuf_putc(out, ']');
+}
+
 static void add_error(struct strbuf *out, const struct daemon_status *status)
 {
     if (status->error == NULL || status->error[0] == '\0') {
@@ -217,6 +246,7 @@ static void on_failures(const struct err *err, void *arg)
     add_resources(&body, call->ops->services);
     add_totals(&body, call->ops->services);
     add_queues(&body, call->ops->daemon);
+    add_runs(&body, call->ops->services);
     add_error(&body, &status);
     strbuf_printf(&body, ",\"last_errors\":[%s]}\n", strbuf_text(&look->failures));
     look_free(look);
