@@ -93,8 +93,8 @@ void engine_run_free(struct engine_run *run)
 /** A state that Glue, or we, have called final; NULL: `state` is none. */
 static const char *final_state(const char *state)
 {
-    static const char *const finals[] = {"SUCCEEDED", "FAILED",  "TIMEOUT",   "ERROR",
-                                         "STOPPED",   "EXPIRED", "CANCELLED", "REFUSED"};
+    static const char *const finals[] = {"SUCCEEDED", "FAILED",    "TIMEOUT", "ERROR", "STOPPED",
+                                         "EXPIRED",   "CANCELLED", "REFUSED", "LOST"};
 
     for (unsigned i = 0; i < ARRAY_LEN(finals); i++) {
         if (strcmp(state, finals[i]) == 0) {

@@ -1,6 +1,11 @@
 """CSV objects by Glue's crawler and Glue's job: on moto, whose states take several looks."""
 
+import contextlib
+import csv
+import io
 import json
+import re
+import sqlite3
 import subprocess
 
 import pytest
@@ -66,70 +71,103 @@ def test_an_object_goes_through_crawler_and_job(moto, daemon, by_local_engine):
 STARTED = 'sevird_aws_requests_total{service="glue",operation="StartCrawler",code="200"}'
 
 
-def test_a_hundred_objects_that_come_during_a_run_are_one_more(world, daemon):
-    """Moto takes minutes to extract them, so there it is the crawls alone."""
-    queue = world.pipe("raw")
-    with Glue(world, daemon, queue, quiet="2s") as glue:
+def started(daemon):
+    """Once a crawl is under way; what status says of it."""
+    status = daemon.wait_for(lambda status: [run for run in status["runs"] if run["state"] == "RUNNING"])
+    return status["runs"]
+
+
+def test_a_hundred_objects_that_come_during_a_run_are_one_more(moto, daemon):
+    """And are done by two runs of the job: those of the first crawl, and those of the second."""
+    queue = moto.pipe("raw")
+    with Glue(moto, daemon, queue, quiet="1s") as glue:
         glue.hold()
-        daemon.configure(sources={"list": {"interval": "0s"}})
+        daemon.configure(sources={"list": {"interval": "0s"}}, processed={"shared": False})
         daemon.start()
-        world.put("raw", "first.csv", b"a\n1\n")
-        daemon.wait_for(lambda _: daemon.metrics().get(STARTED))
+        moto.put("raw", "first.csv", b"a\n1\n")
+        (crawl,) = started(daemon)
+        assert (crawl["engine"], crawl["kind"], crawl["name"]) == ("glue", "crawl", CRAWLER)
+        assert (crawl["id"], crawl["objects"]) == ("", 1)
+        assert f"runs      glue crawl '{CRAWLER}' RUNNING since 20" in daemon.ctl("status", check=0).stdout
         for i in range(100):
-            world.put("raw", f"more/{i}.csv", b"a,b\n%d,x\n" % i)
+            moto.put("raw", f"more/{i}.csv", b"a,b\n%d,x\n" % i)
         daemon.wait_for(lambda _: daemon.metrics()['sevird_glue_gathered_jobs{kind="crawl"}'] == 100)
+        assert glue.crawls() == 1
         glue.let_go()
-        if glue.fake:
-            daemon.wait_for(lambda status: status["jobs"]["DONE"] == 101)
-            assert len(tables(world)) == 101
-            assert glue.runs() <= 2
-        else:
-            daemon.wait_for(lambda status: status["jobs"]["CRAWLING"] + status["jobs"]["QUEUED"] == 0)
-        assert glue.crawls() == 2
+        status = daemon.wait_for(lambda status: status["jobs"]["DONE"] == 101)
+        assert status["runs"] == []
+        assert len(tables(moto)) == 101
+        assert (glue.crawls(), glue.runs()) == (2, 2)
         daemon.stop()
 
 
 # ---- killed at any move, or any recording of a run ----------------------------------------------
 
 
-def died(daemon):
+def died(daemon, objects):
     """True once the daemon killed itself, False once its work is done."""
     while True:
         try:
-            assert daemon.process.wait(0.05) == -9, daemon.log()
+            assert daemon.process.wait(0.02) == -9, daemon.log()
             daemon.process = None
             daemon.check_reports()
             return True
         except subprocess.TimeoutExpired:
             pass
         try:
-            if daemon.get("/v1/status")["jobs"]["DONE"] == len(TABLES):
+            if daemon.get("/v1/status")["jobs"]["DONE"] == objects:
                 return False
         except (OSError, ValueError):
             pass
 
 
-@pytest.mark.parametrize("point", ["SEVIRD_CRASH_AT", "SEVIRD_CRASH_BEFORE"])
-def test_killed_at_every_move_it_starts_no_other_run(fake_server, make_daemon, by_local_engine, point):
-    for move in range(1, 60):
-        fake = fake_server.reset()
-        daemon = make_daemon(f"crash{move}")
-        with Glue(fake, daemon, quiet="500ms") as glue:
-            fill(lambda key, body: fake.put("raw", key, body))
-            daemon.env[point] = str(move)
-            daemon.start(wait=False)
-            crashed = died(daemon)
-            if crashed:
-                del daemon.env[point]
-                daemon.start()
-                daemon.wait_for(lambda status: status["jobs"]["DONE"] == len(TABLES))
-            daemon.stop()
-            assert tables(fake) == by_local_engine[0], move
-            assert (glue.crawls(), glue.runs()) == (1, 1), move
-            assert glue.found() == set(), move
-        if not crashed:
-            break
-    assert move > 18
+def recorded(daemon):
+    """What a crash leaves: the kinds of move that jobs have made, and how runs that go on stand."""
+    with contextlib.closing(sqlite3.connect(daemon.state / "state.db")) as db:
+        moves = db.execute("SELECT from_state, to_state FROM transitions WHERE actor = 'daemon'")
+        return set(moves) | set(db.execute("SELECT kind, state FROM runs WHERE closed = 0"))
+
+
+def lives(daemon, point, objects):
+    """Starts it again and again. Each life is killed at the first thing that no life before has got to,
+    once it has repeated what must be repeated for that. Yields what is new of what was recorded."""
+    move, known = 1, set()
+    while True:
+        daemon.env[point] = str(move)
+        daemon.start(wait=False)
+        if not died(daemon, objects):
+            return
+        new = recorded(daemon) - known
+        known |= new
+        move = 1 if new else move + 1
+        yield new
+
+
+# A run that was on record, but not begun, when the daemon died, is LOST, and another row takes its jobs.
+MOVES = {
+    ("", "QUEUED"), ("QUEUED", "CRAWLING"), ("crawl", "NEW"), ("crawl", "STARTED"), ("crawl", "SUCCEEDED"),
+    ("CRAWLING", "CRAWLED"), ("CRAWLED", "EXTRACTING"), ("job", "NEW"), ("job", "LOST"), ("job", "STARTED"),
+    ("job", "SUCCEEDED"), ("EXTRACTING", "EXTRACTED"), ("EXTRACTED", "PUBLISHING"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("point,objects", [("SEVIRD_CRASH_AT", 1), ("SEVIRD_CRASH_BEFORE", 2)])
+def test_killed_at_every_move_it_starts_no_other_run(moto, daemon, by_local_engine, point, objects):
+    """One story, whose daemon is killed as often as there is anything to be killed at."""
+    queue = moto.pipe("raw")
+    with Glue(moto, daemon, queue, quiet="500ms", steps=3) as glue:
+        daemon.configure(sources={"list": {"interval": "0s"}})
+        for key in list(TABLES)[:objects]:
+            moto.put("raw", key, TABLES[key])
+        deaths = list(lives(daemon, point, objects))
+        made = tables(moto)
+        assert len(made) == objects and made.items() <= by_local_engine[0].items()
+        assert (glue.crawls(), glue.runs()) == (1, 1)
+        daemon.wait_for(lambda _: glue.found() == set())
+        daemon.stop()
+    if point == "SEVIRD_CRASH_AT":
+        assert {told for new in deaths for told in new if len(new) == 1} >= MOVES
+    assert len(deaths) > 14
 
 
 # ---- what Glue may answer -----------------------------------------------------------------------
@@ -412,8 +450,8 @@ def glue_table(world, name):
     return world.client("glue").get_table(DatabaseName="sevir", Name=name)["Table"]
 
 
-def columns(table):
-    return [(c["Name"], c["Type"]) for c in table["StorageDescriptor"]["Columns"]]
+def columns(storage):
+    return [(c["Name"], c["Type"]) for c in storage["Columns"]]
 
 
 def partitions(world, name):
@@ -430,47 +468,127 @@ def folders(world, name):
     }  # fmt: skip
 
 
-def header(world, prefix):
-    return world.get("processed", world.keys("processed", prefix)[0]).decode().splitlines()[0].split(",")
-
-
 LAZY, QUOTED = "lazy.LazySimpleSerDe", "OpenCSVSerde"
+HIVE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?")
 
 
-def test_what_is_published_is_in_glues_catalog_and_leaves_it(moto, daemon):
+def type_of(values):
+    """By what was written: the type that gives every value back as it is. No value is of any type."""
+    values = [value for value in values if value]
+    whole = [value for value in values if re.fullmatch("-?[0-9]+", value)]
+    if not values or any(str(int(value)) != value or not -(2**63) <= int(value) < 2**63 for value in whole):
+        return "string"  # a code, not a number
+    if len(whole) == len(values):
+        return "bigint"
+    try:
+        return "double" if [float(value) for value in values] else ""
+    except ValueError:
+        return "timestamp" if all(HIVE_TIME.fullmatch(value) for value in values) else "string"
+
+
+def written(world, prefix):
+    """(names, rows, whether anything is quoted) of all files there, by Python's own reader."""
+    names, rows, quoted = None, [], False
+    for key in world.keys("processed", prefix):
+        body = world.get("processed", key)
+        quoted = quoted or b'"' in body
+        first, *more = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
+        names = names or first
+        assert first == names[: len(first)], key
+        rows += [row + [""] * (len(names) - len(row)) for row in more]
+    return names, rows, quoted
+
+
+def check_storage(storage, location, quoted):
+    assert storage["Location"] == location
+    serde = storage["SerdeInfo"]
+    assert serde["SerializationLibrary"].endswith(QUOTED if quoted else LAZY)
+    told = serde["Parameters"]
+    if quoted:
+        assert (told["separatorChar"], told["quoteChar"]) == (",", '"')
+    else:
+        assert (told["field.delim"], told["serialization.null.format"]) == (",", "")
+        assert "escape.delim" not in told and "quote.delim" not in told
+
+
+def check_table(world, name, folder):
+    """What Glue knows of the table is what was written: names, types, places, and how it is to be read."""
+    names, rows, quoted = written(world, folder)
+    table = glue_table(world, name)
+    storage, keys = table["StorageDescriptor"], [key["Name"] for key in table["PartitionKeys"]]
+    check_storage(storage, f"s3://processed/{folder}", quoted)
+    assert table["Parameters"]["skip.header.line.count"] == "1"
+    found = columns(storage)
+    assert [column for column, _ in found] == [n + "_" if n in keys else n for n in names]
+    for i, (column, kind) in enumerate(found):
+        values = [row[i] for row in rows]
+        real = type_of(values)
+        if real == "bigint" and column in WHOLE:
+            real = "double"
+        if quoted:
+            assert kind == "string", column
+            comment = storage["Columns"][i].get("Comment", "")
+            assert real == "string" or comment == real, column
+        elif real == "string" and not any(values):
+            assert kind in ("bigint", "double", "timestamp", "string"), column
+        else:
+            assert kind == real, column
+    if keys:
+        found = world.client("glue").get_partitions(DatabaseName="sevir", TableName=name)["Partitions"]
+        assert partitions(world, name) == folders(world, name) != {}
+        for partition in found:
+            values = tuple(partition["Values"])
+            check_storage(partition["StorageDescriptor"], folders(world, name)[values], quoted)
+            assert columns(partition["StorageDescriptor"]) == columns(storage)
+    return table
+
+
+# Doubles of `frames`, `flashes` and `catalog`, also where a sample has whole ones only.
+WHOLE = {
+    "valid", "min", "max", "mean", "std", "p01", "p10", "p25", "p50", "p75", "p90", "p99", "a16", "a74",
+    "a133", "a160", "a181", "a219", "t", "lat", "lon", "x", "y", "llcrnrlat", "llcrnrlon", "urcrnrlat",
+    "urcrnrlon", "height_m", "width_m", "data_min", "data_max", "pct_missing",
+}  # fmt: skip
+
+WRITTEN = {
+    "numbers.csv": b"a,b,c\n1,2.5,2019-01-02 03:04:05\n,,\n-7,1e300,2019-01-02T03:04:05.120Z\n",
+    "texts.csv": b"station,mm,seen,note\nA 1,1,2019-01-02,back\\slash\nB;2,,,\\N\nC|3,-3,2020-01-02,it's\n",
+    "quoted.csv": b'a,b,c\n1,"x, y",2019-01-02\n2,z,\n',
+    "inches.csv": b'a,b\n1,"5"" pipe"\n',
+    "hollow.csv": b"a,b\n,x\n",
+    "codes.csv": b"code,n\n007,9223372036854775808\n008,2\n",
+}
+
+
+def test_what_is_published_is_in_glues_catalog_as_it_was_written_and_leaves_it(moto, daemon):
     equip_catalog(moto, daemon)
     daemon.sample.size, daemon.sample.frames = 16, 3
     vil = daemon.sample.add("vil", ["S1", "S2"])
     daemon.sample.add("ir069", ["S1"])
     daemon.sample.add("lght", ["S100001"])
-    moto.put("raw", "numbers.csv", b"a,b,c\n1,2.5,2019-01-02 03:04:05\n,,\n")
-    moto.put("raw", "texts.csv", b'a,b\n1,"x, y"\n')
+    for key, body in WRITTEN.items():
+        moto.put("raw", key, body)
     daemon.sample.write_catalog()
     daemon.start()
     daemon.wait_idle()
-    frames, flashes = glue_table(moto, "frames"), glue_table(moto, "flashes")
-    assert [name for name, _ in columns(frames)] == [
-        "img_type_" if name == "img_type" else name for name in header(moto, "frames/")
-    ]
-    assert [name for name, _ in columns(flashes)] == header(moto, "flashes/")
-    local = dict(columns(frames))
+    for name in ("frames", "flashes", "catalog"):
+        table = check_table(moto, name, name + "/")
+        assert table["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(LAZY)
+    local = dict(columns(glue_table(moto, "frames")["StorageDescriptor"]))
     assert local["frame"] == "bigint" and local["time_utc"] == "timestamp" and local["mean"] == "double"
-    assert [(k["Name"], k["Type"]) for k in frames["PartitionKeys"]] == [
+    assert [(k["Name"], k["Type"]) for k in glue_table(moto, "frames")["PartitionKeys"]] == [
         ("img_type", "string"), ("year", "bigint"), ("month", "bigint"),
     ]  # fmt: skip
-    for name in ("frames", "flashes", "catalog"):
-        assert partitions(moto, name) == folders(moto, name) != {}, name
-        table = glue_table(moto, name)
-        assert table["StorageDescriptor"]["Location"] == f"s3://processed/{name}/"
-        assert table["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(LAZY)
-        assert table["Parameters"]["skip.header.line.count"] == "1"
-    numbers, texts = glue_table(moto, "numbers"), glue_table(moto, "texts")
-    assert columns(numbers) == [("a", "bigint"), ("b", "double"), ("c", "timestamp")]
-    assert numbers["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(LAZY)
-    assert numbers["StorageDescriptor"]["Location"] == "s3://processed/tables/numbers/"
-    assert columns(texts) == [("a", "string"), ("b", "string")]
-    assert texts["StorageDescriptor"]["Columns"][0]["Comment"] == "bigint"
-    assert texts["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(QUOTED)
+    for key in WRITTEN:
+        name = key.removesuffix(".csv")
+        check_table(moto, name, f"tables/{name}/")
+    # and in words, lest the check above were blind
+    assert columns(glue_table(moto, "texts")["StorageDescriptor"]) == [
+        ("station", "string"), ("mm", "bigint"), ("seen", "timestamp"), ("note", "string"),
+    ]  # fmt: skip
+    quoted = glue_table(moto, "quoted")["StorageDescriptor"]
+    assert columns(quoted) == [("a", "string"), ("b", "string"), ("c", "string")]
+    assert [quoted["Columns"][i]["Comment"] for i in (0, 2)] == ["bigint", "timestamp"]
     gone = str(vil.relative_to(daemon.sample.root))
     moto.delete("raw", gone)
     daemon.wait_state(gone, "RETIRED")
@@ -481,18 +599,48 @@ def test_what_is_published_is_in_glues_catalog_and_leaves_it(moto, daemon):
 
 def test_a_schema_that_drifts_makes_a_new_version(moto, daemon):
     equip_catalog(moto, daemon)
-    moto.put("raw", "drift_2019.csv", b"x,y\n1,2\n")
     daemon.start()
-    daemon.wait_state("drift_2019.csv", "DONE")
-    first = glue_table(moto, "drift")
-    assert columns(first) == [("x", "bigint"), ("y", "bigint")]
-    moto.put("raw", "drift_2020.csv", b"x,y,z\n1.5,2,2019-01-02\n")
-    daemon.wait_state("drift_2020.csv", "DONE")
-    second = glue_table(moto, "drift")
-    assert columns(second) == [("x", "double"), ("y", "bigint"), ("z", "timestamp")]
+
+    def put(year, body):
+        moto.put("raw", f"drift_{year}.csv", body)
+        daemon.wait_state(f"drift_{year}.csv", "DONE")
+        return glue_table(moto, "drift")
+
+    first = put(2019, b"x,y\n1,b\n")
+    assert columns(first["StorageDescriptor"]) == [("x", "bigint"), ("y", "string")]
+    check_storage(first["StorageDescriptor"], "s3://processed/tables/drift/", quoted=False)
+    second = put(2020, b"x,y,z\n1.5,c,2019-01-02\n")
+    assert columns(second["StorageDescriptor"]) == [("x", "double"), ("y", "string"), ("z", "timestamp")]
+    third = put(2021, b'x,y,z\n2,"d, e",\n')  # from now on it takes a reader that knows quotes
+    assert columns(third["StorageDescriptor"]) == [("x", "string"), ("y", "string"), ("z", "string")]
+    check_storage(third["StorageDescriptor"], "s3://processed/tables/drift/", quoted=True)
+    put(2022, b"x,y,z\n3,f,\n")  # which changes nothing
     versions = moto.client("glue").get_table_versions(DatabaseName="sevir", TableName="drift")
-    assert len(versions["TableVersions"]) == 2
-    assert int(second["VersionId"]) > int(first["VersionId"])
+    assert len(versions["TableVersions"]) == 3
+    ids = [int(table["VersionId"]) for table in (first, second, third)]
+    assert ids == sorted(set(ids))
+    changes = [version["change"] for version in daemon.get("/v1/tables/processed.drift")["versions"]]
+    assert changes[2] == "fields are quoted"
+
+
+def test_partitions_change_their_reader_with_the_table(moto, daemon):
+    """An id with a comma, and all of the table's partitions take a reader that knows quotes."""
+    equip_catalog(moto, daemon)
+    daemon.sample.size, daemon.sample.frames = 16, 3
+    daemon.sample.add("vil", ["S1"], time="2019-03-10 12:00:00")
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    before = check_table(moto, "catalog", "catalog/")
+    daemon.sample.add("ir069", ["S2"], time="2019-04-10 12:00:00")
+    daemon.sample.rows[-1]["event_type"] = "Hail, large"
+    daemon.sample.write_catalog()
+    daemon.wait_for(lambda _: len(partitions(moto, "catalog")) == 2)
+    daemon.wait_idle()
+    after = check_table(moto, "catalog", "catalog/")
+    assert after["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].endswith(QUOTED)
+    assert int(after["VersionId"]) > int(before["VersionId"])
+    check_table(moto, "frames", "frames/")
 
 
 def test_projection_says_where_partitions_are_and_registers_none(moto, daemon):
@@ -540,7 +688,7 @@ def test_an_error_of_the_catalog_delays_and_quarantines_nothing(fake, daemon, op
     fake.faults(fails(operation, code, times, 500 if code.startswith("Internal") else 400))
     if operation == "UpdateTable":
         daemon.wait_state("drift_2020.csv", "DONE")
-        assert columns(glue_table(fake, "drift"))[0] == ("x", "double")
+        assert columns(glue_table(fake, "drift")["StorageDescriptor"])[0] == ("x", "double")
         assert sum(fake.struck().values()) == times
     daemon.wait_idle()
     assert daemon.get("/v1/status")["jobs"]["QUARANTINED"] == 0
