@@ -8,7 +8,8 @@ sevird starts a run with two arguments and reads what it left when it has ended:
 
 and writes to `result`:
 
-    {"token": T, "objects": [{"key", "etag", "rows", "bytes", "sha256", "columns": [{"name", "type"}]}
+    {"token": T, "objects": [{"key", "etag", "rows", "bytes", "sha256", "quoted",
+                              "columns": [{"name", "type"}]}
                              or {"key", "etag", "error": {"class", "text"}}, ...]}
 
 A file is a task: Spark spreads the files over the workers, and a file of any size streams through one
@@ -417,12 +418,13 @@ def write_rows(schema, rows, write):
 def extract(opener, write):
     """`opener()` gives the pieces of the object, twice. What the result says of it."""
     schema = Schema(rows_of(opener()))
-    digest, size = hashlib.sha256(), 0
+    digest, size, quoted = hashlib.sha256(), 0, False
 
     def count(piece):
-        nonlocal size
+        nonlocal size, quoted
         digest.update(piece)
         size += len(piece)
+        quoted = quoted or b'"' in piece  # quote() quotes whatever has a quote in it
         write(piece)
 
     write_rows(schema, rows_of(opener()), count)
@@ -430,6 +432,7 @@ def extract(opener, write):
         "rows": schema.rows,
         "bytes": size,
         "sha256": digest.hexdigest(),
+        "quoted": quoted,
         "columns": [
             {"name": name, "type": TYPE_NAMES[kind] or "string"}
             for name, kind in zip(schema.names, schema.types)

@@ -37,8 +37,8 @@ static enum rc read_columns(struct db *db, int64_t table, bool keys, struct aren
 static enum rc read_table(struct db *db, int64_t id, struct arena *arena,
                           struct catalog_table *table, struct err *err)
 {
-    struct db_stmt *q =
-        db_prepare(db, "SELECT \"database\", name, format, location FROM tables WHERE id = ?", err);
+    struct db_stmt *q = db_prepare(
+        db, "SELECT \"database\", name, format, location, quoted FROM tables WHERE id = ?", err);
 
     if (q == NULL) {
         return err->rc;
@@ -51,6 +51,7 @@ static enum rc read_table(struct db *db, int64_t id, struct arena *arena,
     table->name = arena_dup(arena, db_text(q, 1));
     table->format = arena_dup(arena, db_text(q, 2));
     table->location = arena_dup(arena, db_text(q, 3));
+    table->quoted = db_int(q, 4) != 0;
     db_reset(q);
     if (read_columns(db, id, false, arena, &table->columns, &table->column_count, err) != RC_OK ||
         read_columns(db, id, true, arena, &table->partition_keys, &table->partition_key_count,

@@ -211,6 +211,21 @@ static const char *const steps[] = {
     "INSERT INTO glue_due (table_id, \"values\")"
     " SELECT table_id, \"values\" FROM partitions JOIN tables ON tables.id = table_id"
     "  WHERE \"database\" = 'processed';",
+
+    /* 4: which tables need a reader that knows quotes. Of those that were made before, it is not
+     * known, so that they stay what they were to others. What changes a table changes its partitions,
+     * whose description repeats the table's. */
+    "ALTER TABLE tables ADD COLUMN quoted INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE tables SET quoted = 1 WHERE \"database\" = 'processed'"
+    " AND name NOT IN ('frames', 'flashes', 'catalog')"
+    " AND EXISTS (SELECT 1 FROM columns WHERE table_id = tables.id AND type IN ('', 'string'));"
+    "DROP TRIGGER glue_due_version;"
+    "CREATE TRIGGER glue_due_version AFTER INSERT ON table_versions"
+    " WHEN (SELECT \"database\" FROM tables WHERE id = NEW.table_id) = 'processed' BEGIN"
+    "  INSERT OR REPLACE INTO glue_due (table_id, \"values\") VALUES (NEW.table_id, '');"
+    "  INSERT OR REPLACE INTO glue_due (table_id, \"values\")"
+    "   SELECT table_id, \"values\" FROM partitions WHERE table_id = NEW.table_id;"
+    " END;",
 };
 /* clang-format on */
 

@@ -96,6 +96,7 @@ struct merge {
         bool key;
     } * columns;
     unsigned count;
+    bool quoted;
     struct strbuf change; /**< "added column 'x' double; column 'y' bigint -> double" */
 };
 
@@ -182,6 +183,10 @@ static void merge_table(struct merge *merge, const struct catalog_table *table)
     for (unsigned i = 0; i < table->partition_key_count; i++) {
         merge_one(merge, &table->partition_keys[i], true);
     }
+    if (table->quoted && !merge->quoted) {
+        strbuf_printf(&merge->change, "%sfields are quoted", merge->change.len > 0 ? "; " : "");
+        merge->quoted = true;
+    }
 }
 
 static enum rc write_columns(struct db *db, int64_t table, const struct merge *merge,
@@ -249,15 +254,17 @@ static enum rc write_version(struct db *db, int64_t table, int64_t version, cons
 }
 
 static enum rc write_table(struct db *db, const struct catalog_table *table, int64_t version,
-                           int64_t *ret_id, struct err *err)
+                           bool quoted, int64_t *ret_id, struct err *err)
 {
     char now[NOW_TEXT];
     struct db_stmt *q = db_prepare(
         db,
-        "INSERT INTO tables (\"database\", name, format, location, version, created, updated)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)"
+        "INSERT INTO tables (\"database\", name, format, location, version, created, updated,"
+        "  quoted)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)"
         " ON CONFLICT (\"database\", name) DO UPDATE SET format = excluded.format,"
-        "  location = excluded.location, version = excluded.version, updated = excluded.updated",
+        "  location = excluded.location, version = excluded.version, updated = excluded.updated,"
+        "  quoted = excluded.quoted",
         err);
 
     if (q == NULL) {
@@ -270,15 +277,17 @@ static enum rc write_table(struct db *db, const struct catalog_table *table, int
     db_bind_text(q, 4, table->location);
     db_bind_int(q, 5, version);
     db_bind_text(q, 6, now);
+    db_bind_int(q, 7, quoted);
     if (db_run(q, err) != RC_OK) {
         return err->rc;
     }
     return require_table(db, table->database, table->name, ret_id, err);
 }
 
-static enum rc read_version(struct db *db, int64_t table, int64_t *ret_version, struct err *err)
+static enum rc read_version(struct db *db, int64_t table, int64_t *ret_version, bool *ret_quoted,
+                            struct err *err)
 {
-    struct db_stmt *q = db_prepare(db, "SELECT version FROM tables WHERE id = ?", err);
+    struct db_stmt *q = db_prepare(db, "SELECT version, quoted FROM tables WHERE id = ?", err);
 
     if (q == NULL) {
         return err->rc;
@@ -287,6 +296,7 @@ static enum rc read_version(struct db *db, int64_t table, int64_t *ret_version, 
     *ret_version = 0;
     if (db_step(q, err)) {
         *ret_version = db_int(q, 0);
+        *ret_quoted = db_int(q, 1) != 0;
         db_reset(q);
     }
     return db_failed(q) ? err->rc : RC_OK;
@@ -311,7 +321,7 @@ static enum rc put_merged(struct db *db, const struct catalog_table *table, stru
     bool changed;
 
     if (catalog_table_find(db, table->database, table->name, &id, err) != RC_OK ||
-        (id != 0 && (read_version(db, id, &version, err) != RC_OK ||
+        (id != 0 && (read_version(db, id, &version, &merge->quoted, err) != RC_OK ||
                      merge_read(db, id, merge, err) != RC_OK))) {
         return err->rc;
     }
@@ -321,7 +331,7 @@ static enum rc put_merged(struct db *db, const struct catalog_table *table, stru
         describe_created(table, &merge->change);
     }
     version += changed ? 1 : 0;
-    if (write_table(db, table, version, &id, err) != RC_OK ||
+    if (write_table(db, table, version, merge->quoted, &id, err) != RC_OK ||
         write_columns(db, id, merge, err) != RC_OK ||
         (changed &&
          write_version(db, id, version, strbuf_text(&merge->change), merge, err) != RC_OK)) {

@@ -26,6 +26,7 @@ struct catalog_table {
     const char *name;
     const char *format;   /**< "csv", "hdf5". */
     const char *location; /**< URI. */
+    bool quoted;          /**< Fields of its files are quoted, or may be. */
     const struct catalog_column *columns;
     unsigned column_count;
     const struct catalog_column *partition_keys;
@@ -39,8 +40,8 @@ struct catalog_table {
 char *catalog_table_name(const char *key, const char *suffix);
 
 /** Creates the table, or a new version of it if its columns differ. Columns are united: one that
- * exists stays, types widen (bigint -> double -> string; timestamp -> string). `ret_version` counts
- * from 1. */
+ * exists stays, types widen (bigint -> double -> string; timestamp -> string), and what was quoted
+ * once stays so. `ret_version` counts from 1. */
 enum rc catalog_table_put(struct db *db, const struct catalog_table *table, int64_t *ret_version,
                           struct err *err);
 /** The same for a table that is there, whose format and place stay: what was learnt of its columns

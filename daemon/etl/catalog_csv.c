@@ -82,6 +82,7 @@ enum rc etl_look_up_catalog(struct db *db, struct etl *etl, struct err *err)
         month->output.key = month->key;
         month->output.kind = OUTPUT_CATALOG;
         month->output.bytes = month->text.len;
+        month->output.quotes = csv_quotes_of(month->text.data, month->text.len);
         digest_sha256(month->text.data, month->text.len, month->output.sha256);
     }
     return RC_OK;

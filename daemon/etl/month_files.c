@@ -143,6 +143,7 @@ static void run_assemble(void *arg)
                  same_file(&files->places[at], &files->places[begin]));
         file->output = (struct job_output){
             .key = file->key, .bytes = file->bytes.len, .rows = rows, .kind = files->kind};
+        file->output.quotes = csv_quotes_of(file->bytes.data, file->bytes.len);
         digest_sha256(file->bytes.data, file->bytes.len, file->output.sha256);
     }
 }

@@ -152,6 +152,9 @@ static void run_clean(void *arg)
     }
     digest_add(table->digest, table->clean.data, table->clean.len);
     table->output.bytes += table->clean.len;
+    if (csv_quotes_of(table->clean.data, table->clean.len) == CSV_QUOTES_SOME) {
+        table->output.quotes = CSV_QUOTES_SOME;
+    }
 }
 
 /* ---- on the FILE lane ---- */
@@ -279,7 +282,8 @@ static enum rc table_plan(struct etl *etl, struct err *err)
         .types = mem_zeroed(schema->column_count * sizeof(*table->types) + 1),
     };
     table->reader = csv_reader_new(etl->job->object.key, on_row, table);
-    table->output = (struct job_output){.key = table->key, .kind = OUTPUT_TABLE};
+    table->output =
+        (struct job_output){.key = table->key, .kind = OUTPUT_TABLE, .quotes = CSV_QUOTES_NONE};
     for (unsigned c = 0; c < schema->column_count; c++) {
         table->types[c] = catalog_type_parse(schema->columns[c].type);
     }

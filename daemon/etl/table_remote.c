@@ -84,8 +84,11 @@ static void on_made(const char *run, const struct job_remote_made *made, const s
         return;
     }
     take_columns(table, made);
-    table->output = (struct job_output){
-        .key = table->key, .kind = OUTPUT_TABLE, .bytes = made->bytes, .rows = made->rows};
+    table->output = (struct job_output){.key = table->key,
+                                        .kind = OUTPUT_TABLE,
+                                        .bytes = made->bytes,
+                                        .rows = made->rows,
+                                        .quotes = made->quotes};
     memcpy(table->output.sha256, made->sha256, sizeof(table->output.sha256));
     catalog_write(etl->services->catalog, record_schema, on_recorded, table);
 }

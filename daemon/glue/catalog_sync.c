@@ -10,7 +10,6 @@
 
 #include "daemon/catalog/catalog.h"
 #include "daemon/catalog/catalog_due.h"
-#include "daemon/catalog/catalog_types.h"
 #include "daemon/glue/glue_p.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -30,12 +29,22 @@ struct glue_sync {
     struct glue_asked *served;  /**< By the one under way. */
     bool running;
 
-    enum sync_step { SYNC_READ, SYNC_TABLE, SYNC_CREATE, SYNC_UPDATE, SYNC_PARTS, SYNC_NOTE } step;
+    enum sync_step {
+        SYNC_READ,
+        SYNC_TABLE,
+        SYNC_CREATE,
+        SYNC_UPDATE,
+        SYNC_PARTS,
+        SYNC_PARTS_KNOWN,
+        SYNC_NOTE
+    } step;
     struct arena *arena; /**< Of one table's round. */
     struct catalog_due due;
     struct glue_table table;
     char *version; /**< Of the table that is there; arena's. */
     unsigned at;   /**< Of `due.parts`. */
+    struct glue_partition batch[GLUE_PARTITIONS_CREATE]; /**< Being told of; strings are arena's. */
+    unsigned batch_count;
     unsigned tries;
     struct err err;
 };
@@ -96,25 +105,6 @@ static void go_on(struct glue_sync *sync, enum sync_step step)
 }
 
 /* ---- what a table is to Glue ---- */
-
-/** Text may be quoted; frames, flashes and catalog have none that ever is. */
-static bool is_quoted(const struct catalog_table *table)
-{
-    static const char *const plain[] = {"frames", "flashes", "catalog"};
-
-    for (unsigned i = 0; i < ARRAY_LEN(plain); i++) {
-        if (strcmp(table->name, plain[i]) == 0) {
-            return false;
-        }
-    }
-    for (unsigned c = 0; c < table->column_count; c++) {
-        if (catalog_type_parse(table->columns[c].type) == CATALOG_TYPE_STRING ||
-            table->columns[c].type[0] == '\0') {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool is_key(const struct catalog_table *table, const char *name)
 {
@@ -212,7 +202,7 @@ static void describe(struct glue_sync *sync)
         .database = sync->engine->services->conf->glue_database,
         .name = from->name,
         .location = arena_printf(sync->arena, "%s/", from->location),
-        .quoted = is_quoted(from),
+        .quoted = from->quoted,
     };
     take_columns(sync, sync->table.quoted);
     if (is_projected(sync)) {
@@ -282,7 +272,7 @@ static void on_table(const struct glue_table *found, const char *version, const 
     } else if (!table_is_due(sync) &&
                same_columns(found->columns, found->column_count, want->columns,
                             want->column_count) &&
-               strcmp(found->location, want->location) == 0) {
+               strcmp(found->location, want->location) == 0 && found->quoted == want->quoted) {
         go_on(sync, SYNC_PARTS);
     } else {
         sync->version = arena_dup(sync->arena, version);
@@ -327,8 +317,9 @@ static bool read_values(struct glue_sync *sync, const char *text, const char **r
 }
 
 /** Fills a batch of one kind from `at` on, past what is of the other kind or none. */
-static unsigned fill(struct glue_sync *sync, bool gone, struct glue_partition *batch, unsigned most)
+static unsigned fill(struct glue_sync *sync, bool gone, unsigned most)
 {
+    struct glue_partition *batch = sync->batch;
     unsigned count = 0;
 
     while (sync->at < sync->due.count && count < most) {
@@ -346,7 +337,7 @@ static unsigned fill(struct glue_sync *sync, bool gone, struct glue_partition *b
                 (struct glue_partition){values, arena_printf(sync->arena, "%s/", part->location)};
         }
     }
-    return count;
+    return sync->batch_count = count;
 }
 
 static void on_parts(const struct err *err, void *arg)
@@ -356,24 +347,33 @@ static void on_parts(const struct err *err, void *arg)
     if (err != NULL) {
         end(sync, err);
     } else {
-        sync_run(sync);
+        go_on(sync, SYNC_PARTS);
+    }
+}
+
+/** What was there may be of another version of the table: other columns, another reader. */
+static void on_parts_created(unsigned known, const struct err *err, void *arg)
+{
+    if (err == NULL && known > 0) {
+        go_on(arg, SYNC_PARTS_KNOWN);
+    } else {
+        on_parts(err, arg);
     }
 }
 
 static void tell_parts(struct glue_sync *sync)
 {
     struct aws *aws = sync->engine->services->aws;
-    struct glue_partition batch[GLUE_PARTITIONS_CREATE];
-    unsigned count;
 
     if (is_projected(sync)) {
         go_on(sync, SYNC_NOTE);
         return;
     }
-    if ((count = fill(sync, false, batch, GLUE_PARTITIONS_CREATE)) > 0) {
-        glue_partitions_create(aws, &sync->table, batch, count, on_parts, sync);
-    } else if ((count = fill(sync, true, batch, GLUE_PARTITIONS_DELETE)) > 0) {
-        glue_partitions_delete(aws, &sync->table, batch, count, on_parts, sync);
+    if (fill(sync, false, GLUE_PARTITIONS_CREATE) > 0) {
+        glue_partitions_create(aws, &sync->table, sync->batch, sync->batch_count, on_parts_created,
+                               sync);
+    } else if (fill(sync, true, GLUE_PARTITIONS_DELETE) > 0) {
+        glue_partitions_delete(aws, &sync->table, sync->batch, sync->batch_count, on_parts, sync);
     } else if (sync->at < sync->due.count) {
         sync_run(sync);
     } else {
@@ -431,6 +431,11 @@ static void sync_run(struct glue_sync *sync)
 
     case SYNC_PARTS: /* Glue */
         tell_parts(sync);
+        return;
+
+    case SYNC_PARTS_KNOWN: /* Glue: some of the batch were there */
+        glue_partitions_update(services->aws, &sync->table, sync->batch, sync->batch_count,
+                               on_parts, sync);
         return;
 
     case SYNC_NOTE: /* catalog.db: it has been told */

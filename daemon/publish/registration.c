@@ -4,6 +4,7 @@
  */
 #include "daemon/catalog/catalog_outputs.h"
 #include "daemon/catalog/catalog_tables.h"
+#include "daemon/catalog/catalog_types.h"
 #include "daemon/job/job_remote.h"
 #include "daemon/publish/publish_p.h"
 #include "lib/base/mem.h"
@@ -42,6 +43,34 @@ static enum rc describe_catalog(struct arena *arena, struct catalog_table *table
     table->partition_keys = &type_year_month[1];
     table->partition_key_count = 2;
     return RC_OK;
+}
+
+/** What was made before manifests said so: text may be quoted. */
+static bool may_be_quoted(const struct catalog_table *table)
+{
+    for (unsigned c = 0; c < table->column_count; c++) {
+        if (catalog_type_parse(table->columns[c].type) == CATALOG_TYPE_STRING ||
+            table->columns[c].type[0] == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_quoted(const struct job_manifest *manifest, enum job_output_kind kind,
+                      const struct catalog_table *table)
+{
+    bool unknown = false;
+
+    for (size_t i = 0; i < manifest->output_count; i++) {
+        const struct job_output *output = &manifest->outputs[i];
+
+        if (output->kind == kind && output->quotes == CSV_QUOTES_SOME) {
+            return true;
+        }
+        unknown |= output->kind == kind && output->quotes == CSV_QUOTES_UNKNOWN;
+    }
+    return unknown && kind == OUTPUT_TABLE && may_be_quoted(table);
 }
 
 /** The table that outputs of a kind belong to; RC_NOT_FOUND for pictures, which are in none. */
@@ -93,6 +122,7 @@ static enum rc describe(struct db *db, const struct registration *all, enum job_
     scoped(free) char *location = uri_format(all->services->processed->uri, folder);
 
     table.location = arena_dup(all->arena, location);
+    table.quoted = is_quoted(all->manifest, kind, &table);
     *ret_table = table;
     return RC_OK;
 }

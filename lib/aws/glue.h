@@ -113,7 +113,7 @@ struct glue_table {
     const char *location; /**< "s3://bucket/frames/". */
     const struct glue_column *columns, *partition_keys;
     unsigned column_count, partition_key_count;
-    bool quoted; /**< Fields may be quoted: OpenCSVSerde, which knows text alone; else
+    bool quoted; /**< Fields are quoted: OpenCSVSerde, which knows text alone; else
                   *   LazySimpleSerDe, which knows types and no quotes. */
     const struct sigv4_pair *parameters; /**< Beside ours. */
     unsigned parameter_count;
@@ -133,9 +133,15 @@ struct glue_partition {
     const char *const *values; /**< In the order of the table's keys. */
     const char *location;
 };
-/** At most GLUE_PARTITIONS_CREATE; those that exist already are no error. Columns and format are
- * the table's. `err` names the first that failed. */
+/** `known` of them were there already, and are as they were. */
+typedef void glue_partitions_fn(unsigned known, const struct err *err, void *arg);
+/** At most GLUE_PARTITIONS_CREATE; columns and format are the table's. `err` names the first that
+ * failed. */
 struct aws_call *glue_partitions_create(struct aws *aws, const struct glue_table *table,
+                                        const struct glue_partition *partitions, unsigned count,
+                                        glue_partitions_fn *done, void *arg);
+/** The same of partitions that are there. */
+struct aws_call *glue_partitions_update(struct aws *aws, const struct glue_table *table,
                                         const struct glue_partition *partitions, unsigned count,
                                         glue_done_fn *done, void *arg);
 /** At most GLUE_PARTITIONS_DELETE; those that are not there are no error. */

@@ -3,7 +3,8 @@
  *
  * What we write are CSV files with a header line and RFC 4180 quoting. Athena has two readers for
  * them: LazySimpleSerDe reads typed columns but no quotes, OpenCSVSerde reads quotes but text alone
- * (a number that is empty would fail the query). Which one a table needs, the caller knows.
+ * (a number that is empty would fail the query). Which one a table needs, the caller knows; a
+ * partition says it again.
  */
 #include <string.h>
 
@@ -15,6 +16,9 @@
 #define QUOTED_SERDE "org.apache.hadoop.hive.serde2.OpenCSVSerde"
 /** Quotes are doubled inside quotes; a backslash is a backslash. */
 #define NO_ESCAPE "\001"
+/** What a field without a value looks like, in numbers, times and texts alike. Without an
+ * "escape.delim" a backslash is a backslash to LazySimpleSerDe as well. */
+#define NULL_FORMAT "serialization.null.format"
 #define INPUT_FORMAT "org.apache.hadoop.mapred.TextInputFormat"
 #define OUTPUT_FORMAT "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 
@@ -38,8 +42,9 @@ static json_t *serde_json(bool quoted)
     return quoted ? json_pack("{s:s, s:{s:s, s:s, s:s}}", "SerializationLibrary", QUOTED_SERDE,
                               "Parameters", "separatorChar", ",", "quoteChar", "\"", "escapeChar",
                               NO_ESCAPE)
-                  : json_pack("{s:s, s:{s:s, s:s}}", "SerializationLibrary", LAZY_SERDE,
-                              "Parameters", "field.delim", ",", "serialization.format", ",");
+                  : json_pack("{s:s, s:{s:s, s:s, s:s}}", "SerializationLibrary", LAZY_SERDE,
+                              "Parameters", "field.delim", ",", "serialization.format", ",",
+                              NULL_FORMAT, "");
 }
 
 static json_t *storage_json(const struct glue_table *table, const char *location)
@@ -54,7 +59,7 @@ static json_t *table_json(const struct glue_table *table)
 {
     json_t *parameters =
         json_pack("{s:s, s:s, s:s, s:s}", "classification", "csv", "skip.header.line.count", "1",
-                  "EXTERNAL", "TRUE", "serialization.null.format", "");
+                  "EXTERNAL", "TRUE", NULL_FORMAT, "");
 
     for (unsigned i = 0; i < table->parameter_count; i++) {
         json_object_set_new(parameters, table->parameters[i].name,
@@ -94,6 +99,7 @@ static void on_table(struct glue_call *call, const json_t *answer, const struct 
     struct glue_table table = {.database = glue_string(found, "DatabaseName"),
                                .name = glue_string(found, "Name"),
                                .location = glue_string(storage, "Location")};
+    const char *serde = glue_string(json_object_get(storage, "SerdeInfo"), "SerializationLibrary");
     struct err why;
 
     if (err == NULL && table.name[0] == '\0') {
@@ -104,6 +110,7 @@ static void on_table(struct glue_call *call, const json_t *answer, const struct 
         done(NULL, "", err, call->arg);
         return;
     }
+    table.quoted = strcmp(serde, QUOTED_SERDE) == 0;
     table.columns = columns = columns_of(json_object_get(storage, "Columns"), &table.column_count);
     table.partition_keys = keys =
         columns_of(json_object_get(found, "PartitionKeys"), &table.partition_key_count);
@@ -176,23 +183,29 @@ static json_t *values_json(const struct glue_table *table, const struct glue_par
     return values;
 }
 
-/** The first entry that failed otherwise than by `harmless`. */
+/** The first entry that failed otherwise than by `harmless` (NULL: any), of which there are
+ * `ret_harmless` before it. */
 static bool first_failure(const json_t *answer, const char *harmless, const char *table,
-                          struct err *err)
+                          unsigned *ret_harmless, struct err *err)
 {
     size_t i;
     const json_t *entry;
+
+    *ret_harmless = 0;
 
     json_array_foreach(json_object_get(answer, "Errors"), i, entry)
     {
         const json_t *detail = json_object_get(entry, "ErrorDetail");
         const char *code = glue_string(detail, "ErrorCode");
-        const char *value =
-            json_string_value(json_array_get(json_object_get(entry, "PartitionValues"), 0));
+        const json_t *values = json_object_get(entry, "PartitionValues");
+        const char *value = json_string_value(json_array_get(
+            values != NULL ? values : json_object_get(entry, "PartitionValueList"), 0));
         const bool again = strcmp(code, "InternalServiceException") == 0 ||
                            strcmp(code, "OperationTimeoutException") == 0;
 
-        if (strcmp(code, harmless) != 0) {
+        if (harmless != NULL && strcmp(code, harmless) == 0) {
+            (*ret_harmless)++;
+        } else {
             err_set(err, again ? RC_NETWORK : RC_INVALID,
                     "a partition of table '%.120s' ('%.60s', ...): %.60s: %.120s", table,
                     value != NULL ? value : "", code, glue_string(detail, "ErrorMessage"));
@@ -202,21 +215,34 @@ static bool first_failure(const json_t *answer, const char *harmless, const char
     return false;
 }
 
+static void on_partitions_created(struct glue_call *call, const json_t *answer,
+                                  const struct err *err)
+{
+    unsigned known = 0;
+    struct err why;
+
+    if (err == NULL && first_failure(answer, "AlreadyExistsException", call->name, &known, &why)) {
+        err = &why;
+    }
+    ((glue_partitions_fn *)call->given)(known, err, call->arg);
+}
+
 static void finish_batch(struct glue_call *call, const json_t *answer, const struct err *err,
                          const char *harmless)
 {
+    unsigned passed;
     struct err why;
 
-    if (err == NULL && first_failure(answer, harmless, call->name, &why)) {
+    if (err == NULL && first_failure(answer, harmless, call->name, &passed, &why)) {
         err = &why;
     }
     ((glue_done_fn *)call->given)(err, call->arg);
 }
 
-static void on_partitions_created(struct glue_call *call, const json_t *answer,
+static void on_partitions_updated(struct glue_call *call, const json_t *answer,
                                   const struct err *err)
 {
-    finish_batch(call, answer, err, "AlreadyExistsException");
+    finish_batch(call, answer, err, NULL);
 }
 
 static void on_partitions_deleted(struct glue_call *call, const json_t *answer,
@@ -225,22 +251,47 @@ static void on_partitions_deleted(struct glue_call *call, const json_t *answer,
     finish_batch(call, answer, err, "EntityNotFoundException");
 }
 
+static json_t *partition_json(const struct glue_table *table,
+                              const struct glue_partition *partition)
+{
+    return json_pack("{s:o, s:o}", "Values", values_json(table, partition), "StorageDescriptor",
+                     storage_json(table, partition->location));
+}
+
 struct aws_call *glue_partitions_create(struct aws *aws, const struct glue_table *table,
+                                        const struct glue_partition *partitions, unsigned count,
+                                        glue_partitions_fn *done, void *arg)
+{
+    struct glue_call call = write_call(table, NULL, arg);
+    json_t *list = json_array();
+
+    call.answered = on_partitions_created;
+    call.given = (void (*)(void))done;
+    for (unsigned i = 0; i < count; i++) {
+        json_array_append_new(list, partition_json(table, &partitions[i]));
+    }
+    return glue_send(aws, "BatchCreatePartition",
+                     json_pack("{s:s, s:s, s:o}", "DatabaseName", table->database, "TableName",
+                               table->name, "PartitionInputList", list),
+                     &call);
+}
+
+struct aws_call *glue_partitions_update(struct aws *aws, const struct glue_table *table,
                                         const struct glue_partition *partitions, unsigned count,
                                         glue_done_fn *done, void *arg)
 {
     struct glue_call call = write_call(table, done, arg);
     json_t *list = json_array();
 
-    call.answered = on_partitions_created;
+    call.answered = on_partitions_updated;
     for (unsigned i = 0; i < count; i++) {
-        json_array_append_new(
-            list, json_pack("{s:o, s:o}", "Values", values_json(table, &partitions[i]),
-                            "StorageDescriptor", storage_json(table, partitions[i].location)));
+        json_array_append_new(list, json_pack("{s:o, s:o}", "PartitionValueList",
+                                              values_json(table, &partitions[i]), "PartitionInput",
+                                              partition_json(table, &partitions[i])));
     }
-    return glue_send(aws, "BatchCreatePartition",
+    return glue_send(aws, "BatchUpdatePartition",
                      json_pack("{s:s, s:s, s:o}", "DatabaseName", table->database, "TableName",
-                               table->name, "PartitionInputList", list),
+                               table->name, "Entries", list),
                      &call);
 }
 

@@ -201,6 +201,18 @@ class Glue:
                 partitions[values] = given
         return {"Errors": errors}
 
+    def BatchUpdatePartition(self, told):
+        partitions, errors = self.table(told, told["TableName"])["partitions"], []
+        if len(told["Entries"]) > 100:
+            refuse("InvalidInputException", "too many")
+        for given in told["Entries"]:
+            if tuple(given["PartitionValueList"]) in partitions:
+                partitions[tuple(given["PartitionValueList"])] = given["PartitionInput"]
+            else:
+                detail = {"ErrorCode": "EntityNotFoundException", "ErrorMessage": "none"}
+                errors.append({"PartitionValueList": given["PartitionValueList"], "ErrorDetail": detail})
+        return {"Errors": errors}
+
     def BatchDeletePartition(self, told):
         partitions, errors = self.table(told, told["TableName"])["partitions"], []
         if len(told["PartitionsToDelete"]) > 25:

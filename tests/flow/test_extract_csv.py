@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import importlib.util
+import json
 import random
 
 import pytest
@@ -76,6 +77,7 @@ def test_the_job_writes_what_the_daemon_writes(daemon):
     states = {j["key"]: j["state"] for j in daemon.get("/v1/jobs?limit=1000")["jobs"]}
     written = {path.name: path.read_bytes() for path in daemon.processed.glob("tables/*/*.csv")}
     compared = refused = 0
+    quoted = set()
     for name, body in made.items():
         out = bytearray()
         pieces = [body[i : i + 70000] for i in range(0, len(body), 70000)]
@@ -89,6 +91,9 @@ def test_the_job_writes_what_the_daemon_writes(daemon):
         theirs = written[name.removesuffix(".gz")]
         assert bytes(out) == theirs, name
         assert about["sha256"] == hashlib.sha256(theirs).hexdigest()
+        manifest = json.loads((daemon.processed / "_manifests" / (name + ".json")).read_bytes())
+        assert [output["quoted"] for output in manifest["outputs"]] == [about["quoted"]]
+        quoted.add(about["quoted"])
         table = next(
             t for t in daemon.get("/v1/tables")["tables"]
             if t["database"] == "raw" and t["location"].endswith(name)
@@ -99,7 +104,7 @@ def test_the_job_writes_what_the_daemon_writes(daemon):
             (c["name"], c["type"]) for c in about["columns"]
         ], name
         compared += 1
-    assert compared > 100 and refused >= 5
+    assert compared > 100 and refused >= 5 and quoted == {False, True}
 
 
 @pytest.mark.parametrize("split", [1, 2, 3, 7, 64])

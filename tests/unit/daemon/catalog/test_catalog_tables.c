@@ -1,5 +1,6 @@
 #include "tests/unit/daemon/catalog/temp_catalog.h"
 
+#include "daemon/catalog/catalog_due.h"
 #include "daemon/catalog/catalog_show.h"
 #include "lib/base/mem.h"
 
@@ -196,6 +197,45 @@ static void a_layout_that_is_no_layout_is_not_kept(void **state)
     assert_cells(temp->db, "SELECT count(*) FROM layouts", "0");
 }
 
+/** Of another catalog, which repeats a table's description in each partition. */
+static void what_is_quoted_once_stays_so_and_all_of_the_table_is_due(void **state)
+{
+    struct temp_catalog *temp = *state;
+    struct catalog_table table = {.database = "processed",
+                                  .name = "storms",
+                                  .format = "csv",
+                                  .location = "s3://p/storms",
+                                  .columns = two,
+                                  .column_count = 2};
+    scoped(arena_free) struct arena *arena = arena_new();
+    struct catalog_due due;
+    int64_t version = 0;
+
+    assert_ok(catalog_table_put(temp->db, &table, &version, &err));
+    assert_ok(catalog_partition_put(temp->db, "processed", "storms", "year=2019", "l", temp->source,
+                                    &err));
+    assert_ok(catalog_due_read(temp->db, arena, &due, &err));
+    assert_int_equal(due.count, 2);
+    assert_false(due.table.quoted);
+    assert_ok(catalog_due_done(temp->db, due.parts, due.count, &err));
+
+    table.quoted = true;
+    assert_ok(catalog_table_put(temp->db, &table, &version, &err));
+    assert_int_equal(version, 2);
+    assert_cells(temp->db, "SELECT change FROM table_versions WHERE version = 2",
+                 "fields are quoted");
+    assert_ok(catalog_due_read(temp->db, arena, &due, &err));
+    assert_int_equal(due.count, 2);
+    assert_string_equal(due.parts[1].values, "year=2019");
+    assert_true(due.table.quoted);
+
+    table.quoted = false;
+    assert_ok(catalog_table_put(temp->db, &table, &version, &err));
+    assert_int_equal(version, 2);
+    assert_ok(catalog_due_read(temp->db, arena, &due, &err));
+    assert_true(due.table.quoted);
+}
+
 static void tables_and_one_table_are_json(void **state)
 {
     struct temp_catalog *temp = *state;
@@ -232,6 +272,7 @@ int main(void)
         TEST(a_csv_schema_comes_back_for_its_version_only),
         TEST(a_layout_comes_back_for_its_version_only),
         TEST(a_layout_that_is_no_layout_is_not_kept),
+        TEST(what_is_quoted_once_stays_so_and_all_of_the_table_is_due),
         TEST(tables_and_one_table_are_json),
     };
     return cmocka_run_group_tests_name("catalog_tables", tests, NULL, NULL);

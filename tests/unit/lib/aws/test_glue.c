@@ -18,7 +18,7 @@ static struct glue_seen {
     char text[480], answer[300], version[40];
     struct glue_crawler crawler;
     struct glue_run run;
-    unsigned columns, keys;
+    unsigned columns, keys, known;
     char last_column[80];
 } seen;
 
@@ -73,6 +73,12 @@ static void on_table(const struct glue_table *table, const char *version, const 
                  table->columns[table->column_count - 1].name,
                  table->columns[table->column_count - 1].type);
     }
+}
+
+static void on_partitions(unsigned known, const struct err *err, void *arg)
+{
+    on_done(err, arg);
+    seen.known = known;
 }
 
 static int reset(void **state)
@@ -359,7 +365,7 @@ static void a_partition_that_is_there_is_no_error_and_another_failure_is(void **
     const struct glue_partition partition = {values, "s3://b/frames/year=2019"};
 
     (void)state;
-    glue_partitions_create(NULL, &frames, &partition, 1, on_done, NULL);
+    glue_partitions_create(NULL, &frames, &partition, 1, on_partitions, NULL);
     assert_string_equal(fake_call.operation, "BatchCreatePartition");
     assert_non_null(strstr(sent("PartitionInputList"), "\"Values\": [\"2019\"]"));
     fake_answer(200,
@@ -367,8 +373,9 @@ static void a_partition_that_is_there_is_no_error_and_another_failure_is(void **
                 "\"AlreadyExistsException\"}}]}",
                 "", NULL);
     assert_int_equal(seen.rc, RC_OK);
+    assert_int_equal(seen.known, 1);
 
-    glue_partitions_create(NULL, &frames, &partition, 1, on_done, NULL);
+    glue_partitions_create(NULL, &frames, &partition, 1, on_partitions, NULL);
     fake_answer(200,
                 "{\"Errors\":[{\"PartitionValues\":[\"2019\"],\"ErrorDetail\":{\"ErrorCode\":"
                 "\"AlreadyExistsException\"}},{\"PartitionValues\":[\"2020\"],\"ErrorDetail\":{"
@@ -378,11 +385,53 @@ static void a_partition_that_is_there_is_no_error_and_another_failure_is(void **
     assert_string_equal(
         seen.text, "a partition of table 'frames' ('2020', ...): InternalServiceException: oops");
 
+    glue_partitions_create(NULL, &frames, &partition, 1, on_partitions, NULL);
+    fake_answer(200, "{}", "", NULL);
+    assert_int_equal(seen.rc, RC_OK);
+    assert_int_equal(seen.known, 0);
+
     glue_partitions_delete(NULL, &frames, &partition, 1, on_done, NULL);
     assert_string_equal(fake_call.operation, "BatchDeletePartition");
     fake_answer(200, "{\"Errors\":[{\"ErrorDetail\":{\"ErrorCode\":\"EntityNotFoundException\"}}]}",
                 "", NULL);
     assert_int_equal(seen.rc, RC_OK);
+}
+
+static void a_partition_that_is_updated_is_described_anew(void **state)
+{
+    const char *const values[] = {"2019"};
+    const struct glue_partition partition = {values, "s3://b/frames/year=2019"};
+    struct glue_table quoted = frames;
+
+    (void)state;
+    quoted.quoted = true;
+    glue_partitions_update(NULL, &quoted, &partition, 1, on_done, NULL);
+    assert_string_equal(fake_call.operation, "BatchUpdatePartition");
+    const char *entries = sent("Entries");
+
+    assert_non_null(strstr(entries, "\"PartitionValueList\": [\"2019\"]"));
+    assert_non_null(strstr(entries, "OpenCSVSerde"));
+    assert_non_null(strstr(entries, "\"Location\": \"s3://b/frames/year=2019\""));
+    fake_answer(200,
+                "{\"Errors\":[{\"PartitionValueList\":[\"2019\"],\"ErrorDetail\":{\"ErrorCode\":"
+                "\"EntityNotFoundException\",\"ErrorMessage\":\"gone\"}}]}",
+                "", NULL);
+    assert_int_equal(seen.rc, RC_INVALID);
+    assert_string_equal(
+        seen.text, "a partition of table 'frames' ('2019', ...): EntityNotFoundException: gone");
+}
+
+static void a_table_without_quotes_is_read_by_its_types_and_without_escapes(void **state)
+{
+    (void)state;
+    glue_table_create(NULL, &frames, on_done, NULL);
+    const char *input = sent("TableInput");
+
+    assert_non_null(strstr(input, "LazySimpleSerDe"));
+    assert_non_null(strstr(input, "\"field.delim\": \",\""));
+    assert_non_null(strstr(input, "\"serialization.null.format\": \"\""));
+    assert_null(strstr(input, "escape"));
+    fake_answer(200, "{}", "", NULL);
 }
 
 int main(void)
@@ -404,6 +453,10 @@ int main(void)
         cmocka_unit_test_setup(a_table_is_read_back, reset),
         cmocka_unit_test_setup_teardown(
             a_partition_that_is_there_is_no_error_and_another_failure_is, reset, reset),
+        cmocka_unit_test_setup_teardown(a_partition_that_is_updated_is_described_anew, reset,
+                                        reset),
+        cmocka_unit_test_setup_teardown(
+            a_table_without_quotes_is_read_by_its_types_and_without_escapes, reset, reset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
