@@ -228,7 +228,9 @@ static void add_where(struct strbuf *out, const struct catalog_filter *filter, b
     add_box(out, filter, &any);
     if (filter->id_prefix != NULL) {
         add_term(out, &any);
-        strbuf_printf(out, "substr(id, 1, %zu) = ", strlen(filter->id_prefix));
+        strbuf_puts(out, "substr(id, 1, length(");
+        add_quoted(out, filter->id_prefix);
+        strbuf_puts(out, ")) = ");
         add_quoted(out, filter->id_prefix);
     }
 }
@@ -247,7 +249,10 @@ static enum rc add_stat(struct strbuf *out, const char *stat, struct err *err)
             return RC_OK;
         }
     }
-    return err_set(err, RC_INVALID, "'stat': there is no statistic '%.40s'", stat);
+    scoped(strbuf_done) struct strbuf shown = {0};
+
+    strbuf_printable(&shown, stat);
+    return err_set(err, RC_INVALID, "'stat': there is no statistic '%.40s'", strbuf_text(&shown));
 }
 
 static enum rc add_level(struct strbuf *out, unsigned level, struct err *err)

@@ -7,12 +7,12 @@
 
 #include "daemon/catalog/catalog_charts.h"
 #include "daemon/catalog/catalog_query.h"
+#include "daemon/ops/data_args.h"
 #include "daemon/ops/kept.h"
 #include "daemon/ops/ops_p.h"
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
 
-#define MOST_ROWS 100000
 #define MOST_BYTES (32u << 20)
 
 struct drawing {
@@ -25,116 +25,6 @@ struct drawing {
     char *key; /**< Of an overview that others may share, at `version` of the catalog. */
     uint64_t version;
 };
-
-/* ---- what is asked for ---- */
-
-static bool take_type(struct ops_call *call, const char *list, struct catalog_filter *filter)
-{
-    while (*list != '\0') {
-        const size_t len = strcspn(list, ",");
-        scoped(free) char *name = str_dup_n(list, len);
-        enum sevir_type type;
-
-        if (!sevir_type_parse(name, &type)) {
-            ops_problem(call, 400, "'type': '%.40s' is none of vis, ir069, ir107, vil, lght", name);
-            return false;
-        }
-        filter->types |= 1u << type;
-        list += len + (list[len] == ',');
-    }
-    return true;
-}
-
-static bool take_box(struct ops_call *call, const char *text, struct catalog_filter *filter)
-{
-    double *const numbers[] = {&filter->lat0, &filter->lon0, &filter->lat1, &filter->lon1};
-    const char *at = text;
-    bool good = true;
-
-    for (unsigned i = 0; i < ARRAY_LEN(numbers) && good; i++) {
-        const size_t len = strcspn(at, ",");
-        scoped(free) char *number = str_dup_n(at, len);
-
-        good = str_to_double(number, numbers[i]) && (at[len] == ',') == (i < 3) &&
-               *numbers[i] >= -360 && *numbers[i] <= 360;
-        at += len + (at[len] == ',');
-    }
-    if (!good || filter->lat0 > filter->lat1 || filter->lon0 > filter->lon1) {
-        ops_problem(call, 400, "'bbox': '%.80s' is not LAT0,LON0,LAT1,LON1, south and west first",
-                    text);
-        return false;
-    }
-    filter->has_box = true;
-    return true;
-}
-
-static bool take_time(struct ops_call *call, const char *text, bool end, char ret_time[24])
-{
-    struct err err;
-
-    if (text[0] != '\0' && catalog_filter_time(text, end, ret_time, &err) != RC_OK) {
-        ops_problem(call, 400, "'%s': %s", end ? "to" : "from", err.text);
-        return false;
-    }
-    return true;
-}
-
-/** One argument of the query that is part of the filter. False: answered 400. */
-static bool take_filter(struct ops_call *call, const struct http_pair *arg,
-                        struct catalog_filter *filter)
-{
-    if (strcmp(arg->name, "type") == 0) {
-        return take_type(call, arg->value, filter);
-    }
-    if (strcmp(arg->name, "event_type") == 0) {
-        if (filter->event_type_count == CATALOG_FILTER_EVENT_TYPES) {
-            ops_problem(call, 400, "'event_type': at most %d of them", CATALOG_FILTER_EVENT_TYPES);
-            return false;
-        }
-        filter->event_types[filter->event_type_count++] = arg->value;
-        return true;
-    }
-    if (strcmp(arg->name, "bbox") == 0) {
-        return take_box(call, arg->value, filter);
-    }
-    if (strcmp(arg->name, "from") == 0) {
-        return take_time(call, arg->value, false, filter->from);
-    }
-    if (strcmp(arg->name, "to") == 0) {
-        return take_time(call, arg->value, true, filter->to);
-    }
-    if (strcmp(arg->name, "q") == 0 && arg->value[0] != '\0') {
-        filter->id_prefix = arg->value;
-    }
-    return true;
-}
-
-static bool take_args(struct ops_call *call, struct catalog_chart_args *args)
-{
-    const struct http_request *request = call->request;
-    const char *type = http_request_arg(request, "img_type");
-    uint64_t level;
-
-    for (unsigned i = 0; i < request->arg_count; i++) {
-        if (!take_filter(call, &request->args[i], &args->filter)) {
-            return false;
-        }
-    }
-    args->id = http_request_arg(request, "id");
-    args->stat = http_request_arg(request, "stat");
-    args->type = SEVIR_VIL;
-    if (type != NULL && !sevir_type_parse(type, &args->type)) {
-        ops_problem(call, 400, "'img_type': '%.40s' is none of vis, ir069, ir107, vil, lght", type);
-        return false;
-    }
-    if (!ops_arg_number(call, "level", 1, 255, 133, &level) ||
-        !ops_arg_number(call, "limit", 1, MOST_ROWS, 0, &args->limit) ||
-        !ops_arg_number(call, "offset", 0, INT32_MAX, 0, &args->offset)) {
-        return false;
-    }
-    args->level = (unsigned)level;
-    return true;
-}
 
 /* ---- the answer ---- */
 
@@ -155,7 +45,7 @@ static enum rc run_chart(struct db *db, const struct catalog_chart *chart, struc
     }
     const struct catalog_query query = {.sql = strbuf_text(sql),
                                         .format = drawing->format,
-                                        .max_rows = MOST_ROWS,
+                                        .max_rows = DATA_MOST_ROWS,
                                         .max_bytes = MOST_BYTES};
 
     if (catalog_query_run(db, &query, &drawing->out, &result, err) != RC_OK) {
@@ -265,10 +155,18 @@ static bool is_shared(struct drawing *drawing)
 static void draw(struct ops_call *call, const struct catalog_chart *chart,
                  enum catalog_format format)
 {
-    struct drawing *drawing = mem_new(struct drawing);
+    const struct http_request *request = call->request;
+    struct catalog_chart_args args;
+    struct drawing *drawing;
+    struct err err;
 
-    *drawing = (struct drawing){.call = call, .chart = chart, .format = format};
-    if (!take_args(call, &drawing->args) || is_shared(drawing)) {
+    if (data_args_read(request->args, request->arg_count, &args, &err) != RC_OK) {
+        ops_problem(call, 400, "%s", err.text);
+        return;
+    }
+    drawing = mem_new(struct drawing);
+    *drawing = (struct drawing){.call = call, .chart = chart, .args = args, .format = format};
+    if (is_shared(drawing)) {
         free(drawing->key);
         free(drawing);
         return;
