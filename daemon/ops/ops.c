@@ -23,6 +23,7 @@ static void ops_unref(struct ops *ops)
 {
     if (--ops->refs == 0) {
         kept_free(ops->kept);
+        ops_copy_unref(ops->copy);
         free(ops);
     }
 }

@@ -13,6 +13,7 @@
 
 struct events_stream;
 struct kept;
+struct ops_copy;
 struct ops_history;
 struct ops_asking;
 
@@ -24,6 +25,7 @@ struct ops {
     struct events_stream *streams;
     struct ops_history *history;
     struct kept *kept;          /**< Answers that several may share. */
+    struct ops_copy *copy;      /**< What overviews are drawn from; NULL until one was. */
     unsigned queries;           /**< Under way. */
     struct ops_asking *askings; /**< Of Athena. */
     unsigned films;             /**< Being made. */
@@ -117,6 +119,9 @@ void ops_history_stop(struct ops_history *history);
 void ops_ask_athena(struct ops_call *call, const char *sql, enum catalog_format format);
 /** Every query under way is given up; before the servers stop. */
 void ops_athena_stop(struct ops *ops);
+
+/** NULL is fine. */
+void ops_copy_unref(struct ops_copy *copy);
 
 /** Ends every stream; before the servers stop. */
 void ops_events_stop(struct ops *ops);
