@@ -77,5 +77,13 @@ function App() {
   );
 }
 
+function show() {
+  const frame = document.getElementById("app")!;
+  frame.replaceChildren();
+  render(<App />, frame);
+}
+
 start();
-render(<App />, document.getElementById("app")!);
+// The frame is painted first: no view, however full, keeps the page blank.
+if (document.visibilityState === "visible") requestAnimationFrame(() => setTimeout(show));
+else show();

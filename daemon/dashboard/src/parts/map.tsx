@@ -9,14 +9,26 @@ import type { Row } from "../api";
 import { count, percent, place } from "../format";
 import { useWidth } from "./lines";
 
-// The 48 states below Canada are what SEVIR sees.
-const topology = atlas as any;
-const states = {
-  ...topology.objects.states,
-  geometries: topology.objects.states.geometries.filter((g: any) => !["02", "15", "60", "66", "69", "72", "78"].includes(String(g.id))),
-};
-const land = feature(topology, states) as any;
-const borders = mesh(topology, states, (a, b) => a !== b) as any;
+let known: { land: any; borders: any } | undefined;
+
+/** The 48 states below Canada, which are what SEVIR sees. Made when a map is first drawn. */
+function country() {
+  const topology = atlas as any;
+  const states = {
+    ...topology.objects.states,
+    geometries: topology.objects.states.geometries.filter((g: any) => !["02", "15", "60", "66", "69", "72", "78"].includes(String(g.id))),
+  };
+  known ??= { land: feature(topology, states), borders: mesh(topology, states, (a, b) => a !== b) };
+  return known;
+}
+
+/** A projection that fits a width, and the country in it: not for the width before the first measure. */
+function drawing(width: number, height: number) {
+  const { land, borders } = country();
+  const projection = geoAlbers().fitExtent([[4, 4], [width - 4, height - 4]], land);
+  const path = geoPath(projection);
+  return { projection, path, ground: path(land) ?? "", lines: path(borders) ?? "" };
+}
 
 /** Counterclockwise on the sphere as d3-geo wants it: small, not all the rest of the world. */
 function box(lat0: number, lon0: number, lat1: number, lon1: number): any {
@@ -30,22 +42,29 @@ function box(lat0: number, lon0: number, lat1: number, lon1: number): any {
   return { type: "Polygon", coordinates: [[...top, ...bottom.reverse(), top[0]]] };
 }
 
-export function EventMap(props: {
+interface MapProps {
   cells: Row[];
   boxes: Row[];
   bbox: number[] | null;
   onBox: (bbox: number[] | null) => void;
   onEvent: (id: string) => void;
-}) {
-  const [ref, width] = useWidth(700);
+}
+
+export function EventMap(props: MapProps) {
+  const [ref, width] = useWidth(0);
+  return (
+    <div class="map" ref={ref}>
+      {width > 0 && <Drawn {...props} width={width} />}
+    </div>
+  );
+}
+
+function Drawn(props: MapProps & { width: number }) {
+  const { width } = props;
   const svg = useRef<SVGSVGElement>(null);
   const [drag, setDrag] = useState<number[] | null>(null);
   const height = Math.round(width * 0.63);
-  const { path, projection, ground, lines } = useMemo(() => {
-    const projection = geoAlbers().fitExtent([[4, 4], [width - 4, height - 4]], land);
-    const path = geoPath(projection);
-    return { projection, path, ground: path(land) ?? "", lines: path(borders) ?? "" };
-  }, [width, height]);
+  const { path, projection, ground, lines } = useMemo(() => drawing(width, height), [width, height]);
   const most = Math.max(1, ...props.cells.map((cell) => cell.events));
   const shade = scaleSqrt([0, most], [0, 0.75]);
   const cells = useMemo(
@@ -67,46 +86,44 @@ export function EventMap(props: {
   };
   const chosen = props.bbox && path(box(props.bbox[0], props.bbox[1], props.bbox[2], props.bbox[3]));
   return (
-    <div class="map" ref={ref}>
-      <svg
-        ref={svg}
-        width={width}
-        height={height}
-        role="img"
-        aria-label={`Map: ${count(props.cells.reduce((sum, cell) => sum + cell.events, 0))} events by place. Drag a box to filter; the fields below do the same.`}
-        onPointerDown={(event) => {
-          if (event.pointerType === "touch") return; // a finger scrolls the page
+    <svg
+      ref={svg}
+      width={width}
+      height={height}
+      role="img"
+      aria-label={`Map: ${count(props.cells.reduce((sum, cell) => sum + cell.events, 0))} events by place. Drag a box to filter; the fields below do the same.`}
+      onPointerDown={(event) => {
+        if (event.pointerType === "touch") return; // a finger scrolls the page
+        const [x, y] = at(event);
+        setDrag([x, y, x, y]);
+        svg.current!.setPointerCapture(event.pointerId);
+      }}
+      onPointerMove={(event) => {
+        if (drag) {
           const [x, y] = at(event);
-          setDrag([x, y, x, y]);
-          svg.current!.setPointerCapture(event.pointerId);
-        }}
-        onPointerMove={(event) => {
-          if (drag) {
-            const [x, y] = at(event);
-            setDrag([drag[0], drag[1], x, y]);
-          }
-        }}
-        onPointerUp={() => {
-          if (drag && Math.abs(drag[2] - drag[0]) > 6 && Math.abs(drag[3] - drag[1]) > 6) props.onBox(corners(drag));
-          setDrag(null);
-        }}
-      >
-        <path class="land" d={ground} />
-        {cells.map(({ cell, d }) => (
-          <path key={`${cell.lat} ${cell.lon}`} class="cell" d={d ?? ""} fill-opacity={0.12 + shade(cell.events)}>
-            <title>{`${place(cell.lat + 0.5, cell.lon + 0.5)}: ${count(cell.events)} events, ${count(cell.storms)} of them storms`}</title>
-          </path>
-        ))}
-        <path class="borders" d={lines} />
-        {boxes.map(({ row, d }) => (
-          <path key={row.id} class={few ? "event-box" : "event-box many"} d={d ?? ""} onClick={() => few && props.onEvent(row.id)}>
-            <title>{`${row.id}, ${row.event_type}, ${row.time_utc}${row.area != null ? `, area ${percent(row.area)}` : ""}`}</title>
-          </path>
-        ))}
-        {chosen && <path class="chosen-box" d={chosen} />}
-        {drag && <rect class="chosen-box" x={Math.min(drag[0], drag[2])} y={Math.min(drag[1], drag[3])} width={Math.abs(drag[2] - drag[0])} height={Math.abs(drag[3] - drag[1])} />}
-      </svg>
-    </div>
+          setDrag([drag[0], drag[1], x, y]);
+        }
+      }}
+      onPointerUp={() => {
+        if (drag && Math.abs(drag[2] - drag[0]) > 6 && Math.abs(drag[3] - drag[1]) > 6) props.onBox(corners(drag));
+        setDrag(null);
+      }}
+    >
+      <path class="land" d={ground} />
+      {cells.map(({ cell, d }) => (
+        <path key={`${cell.lat} ${cell.lon}`} class="cell" d={d ?? ""} fill-opacity={0.12 + shade(cell.events)}>
+          <title>{`${place(cell.lat + 0.5, cell.lon + 0.5)}: ${count(cell.events)} events, ${count(cell.storms)} of them storms`}</title>
+        </path>
+      ))}
+      <path class="borders" d={lines} />
+      {boxes.map(({ row, d }) => (
+        <path key={row.id} class={few ? "event-box" : "event-box many"} d={d ?? ""} onClick={() => few && props.onEvent(row.id)}>
+          <title>{`${row.id}, ${row.event_type}, ${row.time_utc}${row.area != null ? `, area ${percent(row.area)}` : ""}`}</title>
+        </path>
+      ))}
+      {chosen && <path class="chosen-box" d={chosen} />}
+      {drag && <rect class="chosen-box" x={Math.min(drag[0], drag[2])} y={Math.min(drag[1], drag[3])} width={Math.abs(drag[2] - drag[0])} height={Math.abs(drag[3] - drag[1])} />}
+    </svg>
   );
 }
 
