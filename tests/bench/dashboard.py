@@ -138,17 +138,24 @@ def cpu(pid):
 
 
 def measure_filters(address):
-    """Each asked as if for the first time: `offset` makes another question of it, which is not kept."""
+    """(longest, most processor) in ms. Each asked as if for the first time: `offset` makes another question
+    of it, which is not kept."""
     pid = json.loads(ask(address, "/v1/status")[1])["pid"]
-    worst = 0
+    worst, most_used = 0, 0
     for name, query in FILTERS.items():
         ask(address, f"/v1/data?{query}")
         before = cpu(pid)
         times = [ask(address, f"/v1/data?{query}&offset={n}")[0] for n in range(10)]
         used = (cpu(pid) - before) / len(times)
-        worst = max(worst, max(times))
+        worst, most_used = max(worst, max(times)), max(most_used, used)
         print(f"filter {name:16} median {statistics.median(times):6.1f} ms   most {max(times):6.1f} ms   processor {used:5.1f} ms")
-    return worst
+    return worst, most_used
+
+
+def scheduled(pid):
+    """(ran, waited for a processor) in ms, of the daemon's loop: its main thread."""
+    fields = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
+    return int(fields[0]) / 1e6, int(fields[1]) / 1e6
 
 
 def lag(address):
@@ -181,7 +188,8 @@ def measure_pages(address):
                 context.close()
             worst_paint = max(worst_paint, max(times))
             print(f"first paint {view or '#/pipeline':12} {', '.join(f'{t:.0f}' for t in times)} ms")
-        before = lag(address)
+        pid = json.loads(ask(address, "/v1/status")[1])["pid"]
+        before, ran_before = lag(address), scheduled(pid)
         pages = []
         for number in range(PAGES):
             context = browser.new_context()  # as ten browsers: each with its own stream
@@ -195,13 +203,23 @@ def measure_pages(address):
                 page.evaluate(f"location.hash = '#/data?{query}'")
             for page in pages[1::2]:
                 page.wait_for_selector(".data[aria-busy=false]")
-        after = lag(address)
+        after, ran = lag(address), scheduled(pid)
         browser.close()
     bounds = sorted(after)
     turns = after[bounds[-1]] - before[bounds[-1]]
     over = turns - (after[0.02] - before[0.02])
-    print(f"ten pages: {turns:,.0f} turns of the loop, {over:.0f} of them held it more than 20 ms")
+    print(
+        f"ten pages: {turns:,.0f} turns of the loop, {over:.0f} of them held it more than 20 ms;"
+        f" its thread ran {ran[0] - ran_before[0]:.0f} ms and waited {ran[1] - ran_before[1]:.0f} ms for a processor"
+    )
     return worst_paint, over
+
+
+def judge(limits):
+    """Print each limit; whether all are met."""
+    for what, measured, limit, unit in limits:
+        print(f"{'met' if measured <= limit else 'NOT'}  {what}: {measured:.0f}{unit} (at most {limit}{unit})")
+    return all(measured <= limit for _, measured, limit, _ in limits)
 
 
 def main(command, *args):
@@ -211,11 +229,14 @@ def main(command, *args):
         return 0
     url = urllib.parse.urlsplit(args[0])
     address = (url.hostname, url.port)
-    worst_filter = measure_filters(address)
+    worst_filter, filter_cpu = measure_filters(address)
     worst_paint, over = measure_pages(address)
-    good = worst_filter < 300 and worst_paint < 1000 and over == 0
-    print(f"worst filter {worst_filter:.0f} ms (300), worst first paint {worst_paint:.0f} ms (1000), turns over 20 ms {over:.0f} (0): {'good' if good else 'MISSED'}")
-    return 0 if good else 1
+    return 0 if judge([
+        ("first paint of any view", worst_paint, 1000, " ms"),
+        ("any filter, as asked for over HTTP", worst_filter, 300, " ms"),
+        ("processor that the daemon spends on a filter", filter_cpu, 60, " ms"),
+        ("turns of the loop over 20 ms with ten pages open", over, 0, ""),
+    ]) else 1  # fmt: skip
 
 
 if __name__ == "__main__":
