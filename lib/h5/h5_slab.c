@@ -1,8 +1,9 @@
 /** @file
  * Rows of a dataset from a store to memory.
  *
- * Ranges are cut into pieces so that several connections share a large one; pieces are numbered
- * through all ranges and go out in that order, a few at a time. Where the plan is refused as
+ * Ranges are cut into pieces so that several connections share a large one, more of them the further
+ * away the store is (decisions/0045); pieces are numbered through all ranges and go out in that
+ * order, a few at a time. Where the plan is refused as
  * unsupported, the helper decodes straight into the rows.
  */
 #include "lib/h5/h5_slab.h"
@@ -14,6 +15,7 @@
 #include "lib/h5/h5_helper_p.h"
 
 #define PIECE_BYTES (4ull << 20)
+#define FAR_PIECE_BYTES (1ull << 20)
 #define IN_FLIGHT 8
 /** Fetching this much too much is cheaper than one more request. */
 #define MAX_GAP 65536
@@ -227,6 +229,15 @@ static void on_rows(const struct err *err, void *arg)
     finish(slab);
 }
 
+/** Bytes of the pieces of a range of `len`: all alike, so that none is waited for alone. */
+static uint64_t piece_bytes(const struct h5_slab *slab, uint64_t len)
+{
+    const uint64_t most = store_is_near(slab->object.store) ? PIECE_BYTES : FAR_PIECE_BYTES;
+    const uint64_t count = (len + most - 1) / most;
+
+    return (len + count - 1) / count;
+}
+
 static bool more_pieces(const struct h5_slab *slab)
 {
     return slab->err.rc == RC_OK && slab->next_range < slab->plan->range_count;
@@ -240,7 +251,7 @@ static void start_pieces(struct h5_slab *slab)
         struct piece *piece = &slab->pieces[i];
         const struct slab_range *range = &slab->plan->ranges[slab->next_range];
         const uint64_t at = slab->next_at;
-        const size_t len = (size_t)MIN_OF(PIECE_BYTES, range->len - at);
+        const size_t len = (size_t)MIN_OF(piece_bytes(slab, range->len), range->len - at);
 
         if (piece->busy) {
             continue;

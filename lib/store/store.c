@@ -56,6 +56,11 @@ const char *store_bucket(const struct store *store)
     return store->uri->scheme == URI_S3 ? store->uri->bucket : store->uri->path;
 }
 
+bool store_is_near(const struct store *store)
+{
+    return store->uri == NULL || store->uri->scheme == URI_FILE;
+}
+
 const char *store_place(const struct store *store)
 {
     return store->ops->place != NULL ? store->ops->place(store) : "";

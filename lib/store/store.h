@@ -107,6 +107,9 @@ const char *store_bucket(const struct store *store);
  * the root. As of the last listing or write; "" where that cannot be. */
 const char *store_place(const struct store *store);
 
+/** Whether a request costs next to nothing: then a few large ones are best, else many at once. */
+bool store_is_near(const struct store *store);
+
 /** Up to `max` objects whose keys begin with `prefix` and sort after `after` ("" for the first).
  * Memory is bounded by the page, not by the store (a file store also holds the sorted names of the
  * directory it is in, in a window). Hidden names (a part that begins with '.'), links that lead

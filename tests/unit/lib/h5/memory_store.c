@@ -78,3 +78,10 @@ void memory_store_init(struct memory_store *memory, struct loop *loop, const voi
                                     .len = len,
                                     .etag = "one"};
 }
+
+void memory_store_far(struct memory_store *memory)
+{
+    static struct uri bucket = {.scheme = URI_S3};
+
+    memory->store.uri = &bucket;
+}

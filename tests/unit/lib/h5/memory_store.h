@@ -22,5 +22,7 @@ struct memory_store {
     size_t longest;      /**< Bytes of the longest read. */
 };
 
+/** From now on as far away as a bucket, as its readers see it (store_is_near()). */
+void memory_store_far(struct memory_store *memory);
 void memory_store_init(struct memory_store *memory, struct loop *loop, const void *bytes,
                        size_t len);
