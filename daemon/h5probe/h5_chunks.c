@@ -145,12 +145,12 @@ enum rc h5_chunks_read(hid_t id, bool edges_unfiltered, struct layout_dataset *d
     if (chunks == NULL) {
         return err_set(err, RC_LIMIT, "no memory for a table of %" PRIu64 " chunks", cells);
     }
-    h5_driver_record(true);
+    h5_driver_record(true, dataset->rank);
     for (uint64_t i = 0; i < cells && rc == RC_OK; i++, step(&walk)) {
         rc = find_chunk(&walk, &chunks[i], err);
         stored += rc == RC_OK ? chunks[i].size : 0;
     }
-    h5_driver_record(false);
+    h5_driver_record(false, 0);
     if (rc != RC_OK) {
         free(chunks);
         return rc;

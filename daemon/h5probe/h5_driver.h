@@ -1,6 +1,6 @@
 /** @file
  * A read-only libhdf5 file driver (API 1.10) whose file is the daemon: bytes come over the socket
- * pair, in blocks that a small cache keeps.
+ * pair, through a small cache (h5_cache.h).
  *
  * It can also record instead of read: while recording, a read of raw data only notes where it would
  * have gone. H5Dread_chunk() then tells a chunk's address and size for the price of an index
@@ -18,11 +18,13 @@
 
 /** Before the jail: libhdf5 starts, without plugins and without printing. */
 enum rc h5_driver_start(struct err *err);
-/** Open the one file there is, of `size` bytes. A second open, as external links and virtual
+/** Open the one file there is, of `size` bytes. `far`: each read takes its time; `whole`: all
+ * of its metadata will be wanted. A second open, as external links and virtual
  * datasets attempt, fails. The caller closes, or ends. */
-enum rc h5_driver_open(uint64_t size, hid_t *ret_file, struct err *err);
+enum rc h5_driver_open(uint64_t size, bool far, bool whole, hid_t *ret_file, struct err *err);
 
-void h5_driver_record(bool on);
+/** `rank`: of the dataset whose chunks are looked up, all of them. */
+void h5_driver_record(bool on, unsigned rank);
 /** The only raw read since the last call; false when there was none or more than one. */
 bool h5_driver_recorded(uint64_t *ret_address, uint64_t *ret_size);
 

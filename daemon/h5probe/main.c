@@ -52,9 +52,10 @@ static enum rc send_layout(hid_t file, uint64_t file_size, struct err *err)
 static enum rc answer(const struct probe_request *request, struct err *err)
 {
     const struct h5_wire_request *wire = &request->wire;
+    const bool whole = wire->kind == H5_WIRE_WANT_LAYOUT;
     hid_t file;
 
-    if (h5_driver_open(wire->file_size, &file, err) != RC_OK) {
+    if (h5_driver_open(wire->file_size, wire->far != 0, whole, &file, err) != RC_OK) {
         return err->rc;
     }
     switch (wire->kind) {

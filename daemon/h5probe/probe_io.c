@@ -87,6 +87,27 @@ void probe_io_fetch(uint64_t offset, size_t len, void *buffer)
     }
 }
 
+void probe_io_fetch_many(const struct h5_wire_range *ranges, uint8_t *const *buffers,
+                         unsigned count)
+{
+    const struct h5_wire_head ask = {.type = H5_WIRE_READ_MANY, .len = count * sizeof(*ranges)};
+    struct h5_wire_head answer;
+    uint64_t bytes = 0;
+
+    put(&ask, sizeof(ask));
+    put(ranges, (size_t)ask.len);
+    get(&answer, sizeof(answer));
+    for (unsigned i = 0; i < count; i++) {
+        bytes += ranges[i].len;
+    }
+    if (answer.type != H5_WIRE_DATA || answer.len != bytes) {
+        _exit(2);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        get(buffers[i], (size_t)ranges[i].len);
+    }
+}
+
 void probe_io_answer(enum h5_wire_type type, uint64_t len)
 {
     const struct h5_wire_head head = {.type = type, .len = len};

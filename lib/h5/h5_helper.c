@@ -120,6 +120,8 @@ static struct h5_call *call_new(struct h5_helper *helper, const struct h5_object
     call->version = object->version != NULL ? str_dup(object->version) : NULL;
     call->etag = object->etag != NULL ? str_dup(object->etag) : NULL;
     call->size = object->size;
+    call->known = object->head;
+    call->known_len = object->head_len;
     call->arg = arg;
     return call;
 }

@@ -43,6 +43,9 @@ struct h5_object {
     const char *version; /**< As store_get(). */
     const char *etag;
     uint64_t size;
+    const void *head; /**< Its first `head_len` bytes, where they are known: then the store is not
+                       *   asked for them. NULL: they are not. Borrowed until `done`. */
+    size_t head_len;
 };
 
 typedef void h5_layout_fn(struct layout *layout, const struct err *err, void *arg);

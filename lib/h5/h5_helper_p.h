@@ -17,6 +17,12 @@ struct h5_helper {
     struct h5_call *first, **last; /**< In line. */
 };
 
+/** A range of the object that the store is asked for. */
+struct h5_fetch {
+    struct h5_call *call;
+    struct store_op *op; /**< NULL unless the store has our buffer. */
+};
+
 struct h5_call {
     struct h5_helper *helper;
     struct h5_call *next;
@@ -27,6 +33,8 @@ struct h5_call {
     struct store *store;
     char *key, *version, *etag, *dataset; /**< `version` and `etag` may be NULL. */
     uint64_t size, first_row, row_count;
+    const uint8_t *known; /**< The object's first bytes; may be NULL. */
+    size_t known_len;
     uint8_t *out;
     size_t out_len;
     h5_layout_fn *layout_done;
@@ -37,15 +45,17 @@ struct h5_call {
     struct h5_child child;
     bool child_open;
     struct loop_timer *deadline;
-    struct h5_wire_head head;  /**< The helper's latest. */
-    struct store_op *fetching; /**< NULL unless the store has our buffer. */
-    bool fetch_busy;
-    char *reply; /**< What is being sent: a head and its bytes. */
+    struct h5_wire_head head; /**< The helper's latest. */
+    struct h5_wire_range ranges[H5_WIRE_RANGES_MAX];
+    struct h5_fetch fetches[H5_WIRE_RANGES_MAX];
+    unsigned under_way; /**< Of the fetches. */
+    char *reply;        /**< What is being sent: a head and its bytes. */
     size_t reply_room;
     uint64_t asked_bytes, asked_count;
     char *body;      /**< Of an error or a layout. */
     size_t rows_len; /**< Of `out`, filled. */
     bool in_rows;    /**< The next bytes belong to `out`. */
+    bool in_ranges;  /**< They are `ranges`. */
 
     /* How it ends; the first to decide wins */
     bool decided;

@@ -1,10 +1,10 @@
 /** @file
  * Rows of a dataset from a store to memory.
  *
- * Ranges are cut into pieces so that several connections share a large one, more of them the further
- * away the store is (decisions/0045); pieces are numbered through all ranges and go out in that
- * order, a few at a time. Where the plan is refused as
- * unsupported, the helper decodes straight into the rows.
+ * Ranges are cut into pieces so that several connections share a large one, more of them the
+ * further away the store is (decisions/0045); pieces are numbered through all ranges and go out in
+ * that order, a few at a time. Where the plan is refused as unsupported, the helper decodes
+ * straight into the rows.
  */
 #include "lib/h5/h5_slab.h"
 

@@ -19,7 +19,7 @@
 /** The conversation is over once the process is gone and the store has let go of our buffer. */
 static void end_if_idle(struct h5_call *call)
 {
-    if (call->decided && !call->child_open && !call->fetch_busy) {
+    if (call->decided && !call->child_open && call->under_way == 0) {
         h5_talk_ended(call);
     }
 }
@@ -34,8 +34,10 @@ void h5_talk_decide(struct h5_call *call, const struct err *err)
     if (call->deadline != NULL) {
         loop_timer_disarm(call->deadline);
     }
-    if (call->fetching != NULL) {
-        store_cancel(call->store, call->fetching);
+    for (unsigned i = 0; i < H5_WIRE_RANGES_MAX; i++) {
+        if (call->fetches[i].op != NULL) {
+            store_cancel(call->store, call->fetches[i].op);
+        }
     }
     h5_child_close(&call->child);
 }
@@ -75,49 +77,111 @@ static bool make_reply(struct h5_call *call, const struct h5_wire_head *head, si
     return call->reply != NULL;
 }
 
+static void send_reply(struct h5_call *call)
+{
+    const struct h5_wire_head *head = (const void *)call->reply;
+
+    h5_child_write(&call->child, call->reply, sizeof(*head) + (size_t)head->len);
+}
+
 static void on_fetched(const struct err *err, void *arg)
 {
-    struct h5_call *call = arg;
+    struct h5_fetch *fetch = arg;
+    struct h5_call *call = fetch->call;
 
-    call->fetch_busy = false;
-    call->fetching = NULL;
+    call->under_way--;
+    fetch->op = NULL;
+    if (err != NULL) {
+        h5_talk_decide(call, err);
+    }
     if (call->decided) {
         end_if_idle(call);
-    } else if (err != NULL) {
-        h5_talk_decide(call, err);
-    } else {
-        h5_child_write(&call->child, call->reply, sizeof(call->head) + (size_t)call->head.len);
+    } else if (call->under_way == 0) {
+        send_reply(call);
+    }
+}
+
+/** Whether the helper may have these; `ret_bytes` is what they take together. */
+static bool check_ranges(struct h5_call *call, unsigned count, size_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct h5_wire_range *range = &call->ranges[i];
+
+        if (range->len == 0 || range->len > H5_WIRE_READ_MAX - bytes || range->len > call->size ||
+            range->offset > call->size - range->len) {
+            refuse(call, RC_CRASHED,
+                   "helper asked for %" PRIu64 " bytes at %" PRIu64 " of a file of %" PRIu64,
+                   range->len, range->offset, call->size);
+            return false;
+        }
+        bytes += range->len;
+    }
+    call->asked_count += count;
+    call->asked_bytes += bytes;
+    if (call->asked_count > READS_MAX || call->asked_bytes / 2 > call->size + READ_SLACK_BYTES) {
+        refuse(call, RC_CRASHED,
+               "helper asked for %" PRIu64 " bytes in %" PRIu64 " requests and did not find an end",
+               call->asked_bytes, call->asked_count);
+        return false;
+    }
+    *ret_bytes = (size_t)bytes;
+    return true;
+}
+
+/** All of the ranges at once; the reply goes when the last of them has come. */
+static void serve_ranges(struct h5_call *call, unsigned count)
+{
+    struct h5_wire_head answer = {.type = H5_WIRE_DATA};
+    size_t bytes;
+
+    if (!check_ranges(call, count, &bytes)) {
+        return;
+    }
+    answer.len = bytes;
+    if (!make_reply(call, &answer, bytes)) {
+        refuse(call, RC_LIMIT, "no memory to answer the helper");
+        return;
+    }
+    char *at = call->reply + sizeof(answer);
+
+    for (unsigned i = 0; i < count; at += call->ranges[i].len, i++) {
+        const struct h5_wire_range *range = &call->ranges[i];
+        struct h5_fetch *fetch = &call->fetches[i];
+
+        if (range->offset + range->len <= call->known_len) {
+            memcpy(at, call->known + range->offset, (size_t)range->len);
+            continue;
+        }
+        call->helper->bytes += range->len;
+        call->under_way++;
+        fetch->call = call;
+        fetch->op = store_get(call->store, call->key, call->version, call->etag, range->offset,
+                              (size_t)range->len, at, on_fetched, fetch);
+    }
+    if (call->under_way == 0) {
+        send_reply(call);
     }
 }
 
 static void serve_read(struct h5_call *call)
 {
-    const struct h5_wire_head *head = &call->head;
-    const struct h5_wire_head answer = {.type = H5_WIRE_DATA, .len = head->len};
+    call->ranges[0] = (struct h5_wire_range){.offset = call->head.offset, .len = call->head.len};
+    serve_ranges(call, 1);
+}
 
-    if (head->len == 0 || head->len > H5_WIRE_READ_MAX || head->len > call->size ||
-        head->offset > call->size - head->len) {
-        refuse(call, RC_CRASHED,
-               "helper asked for %" PRIu64 " bytes at %" PRIu64 " of a file of %" PRIu64, head->len,
-               head->offset, call->size);
+static void want_ranges(struct h5_call *call)
+{
+    const uint64_t each = sizeof(call->ranges[0]);
+
+    if (call->head.len == 0 || call->head.len > sizeof(call->ranges) ||
+        call->head.len % each != 0) {
+        refuse(call, RC_CRASHED, "helper announced %" PRIu64 " bytes of ranges", call->head.len);
         return;
     }
-    call->asked_count++;
-    call->asked_bytes += head->len;
-    if (call->asked_count > READS_MAX || call->asked_bytes / 2 > call->size + READ_SLACK_BYTES) {
-        refuse(call, RC_CRASHED,
-               "helper asked for %" PRIu64 " bytes in %" PRIu64 " requests and did not find an end",
-               call->asked_bytes, call->asked_count);
-        return;
-    }
-    if (!make_reply(call, &answer, (size_t)head->len)) {
-        refuse(call, RC_LIMIT, "no memory to answer the helper");
-        return;
-    }
-    call->helper->bytes += head->len;
-    call->fetch_busy = true;
-    call->fetching = store_get(call->store, call->key, call->version, call->etag, head->offset,
-                               (size_t)head->len, call->reply + sizeof(*head), on_fetched, call);
+    call->in_ranges = true;
+    h5_child_want(&call->child, call->ranges, (size_t)call->head.len);
 }
 
 static enum rc rc_of(uint32_t code)
@@ -210,6 +274,9 @@ static void on_got_head(struct h5_call *call)
     case H5_WIRE_READ:
         serve_read(call);
         return;
+    case H5_WIRE_READ_MANY:
+        want_ranges(call);
+        return;
     case H5_WIRE_ERROR:
         want_body(call, H5_WIRE_TEXT_MAX);
         return;
@@ -248,6 +315,11 @@ static void on_got(void *arg)
     if (call->in_rows) {
         call->in_rows = false;
         want_head(call);
+        return;
+    }
+    if (call->in_ranges) {
+        call->in_ranges = false;
+        serve_ranges(call, (unsigned)(call->head.len / sizeof(call->ranges[0])));
         return;
     }
     on_got_head(call);
@@ -295,6 +367,7 @@ static void send_request(struct h5_call *call)
         .first = call->first_row,
         .count = call->row_count,
         .bytes = call->out_len,
+        .far = !store_is_near(call->store),
         .name_len = name_len,
     };
     const struct h5_wire_head head = {.type = H5_WIRE_REQUEST, .len = sizeof(request) + name_len};

@@ -3,7 +3,8 @@
  *
  *     daemon                        helper
  *     H5_WIRE_REQUEST + name   →
- *                              ←    H5_WIRE_READ   (offset, len)       as often as it needs
+ *                              ←    H5_WIRE_READ   (offset, len)       as often as it needs, or
+ *                                   H5_WIRE_READ_MANY + ranges         several, together
  *     H5_WIRE_DATA + len bytes →
  *                              ←    H5_WIRE_LAYOUT + layout_encode()   once, or
  *                                   H5_WIRE_ROWS   + decoded rows      pieces, then an empty one,
@@ -17,12 +18,13 @@
 
 #include <stdint.h>
 
-#define H5_WIRE_VERSION 1
+#define H5_WIRE_VERSION 2
 #define H5_WIRE_FD 3 /**< Where the helper finds its end. */
 
 #define H5_WIRE_NAME_MAX 1024          /**< Bytes of a dataset's path. */
 #define H5_WIRE_TEXT_MAX 400           /**< Bytes of an error's text. */
-#define H5_WIRE_READ_MAX (4u << 20)    /**< Bytes one READ may ask for. */
+#define H5_WIRE_READ_MAX (4u << 20)    /**< Bytes one READ, or one READ_MANY, may ask for. */
+#define H5_WIRE_RANGES_MAX 64          /**< Ranges of one READ_MANY. */
 #define H5_WIRE_LAYOUT_MAX (64u << 20) /**< Bytes of an encoded layout. */
 #define H5_WIRE_CHUNKS_MAX (2u << 20)  /**< Chunks of all datasets of a file together. */
 #define H5_WIRE_MEMORY_MIN \
@@ -35,6 +37,7 @@ enum h5_wire_type {
     H5_WIRE_LAYOUT,
     H5_WIRE_ROWS,
     H5_WIRE_ERROR,
+    H5_WIRE_READ_MANY,
 };
 
 enum h5_wire_kind { H5_WIRE_WANT_LAYOUT = 1, H5_WIRE_WANT_ROWS };
@@ -63,8 +66,15 @@ struct h5_wire_request {
     uint64_t cpu_seconds;  /**< RLIMIT_CPU. */
     uint64_t first, count; /**< ROWS. */
     uint64_t bytes;        /**< ROWS: what they take, decoded, by the layout. */
+    uint64_t far;          /**< Not 0: a read takes its time, and its bytes are counted. */
     uint64_t name_len;     /**< ROWS: the dataset's path. */
 };
 
+/** H5_WIRE_READ_MANY is followed by `len` bytes of these; its answer has their bytes in this order.
+ */
+struct h5_wire_range {
+    uint64_t offset, len;
+};
+
 _Static_assert(sizeof(struct h5_wire_head) == 24, "no padding on the wire");
-_Static_assert(sizeof(struct h5_wire_request) == 64, "no padding on the wire");
+_Static_assert(sizeof(struct h5_wire_request) == 72, "no padding on the wire");

@@ -34,8 +34,12 @@ def dump(*args, deadline=DEADLINE_MS, parallel=2):
 
 
 def layout_of(path):
+    """The same from near and from far away."""
     answer, = dump(path)
     assert "error" not in answer, answer
+    for far in 1, 2:
+        other, = dump("--far", far, path)
+        assert {**other, "asked": None} == {**answer, "asked": None}
     layout = answer["layout"]
     layout["by_name"] = {item["name"]: item | answer["more"][item["name"]] for item in layout["datasets"]}
     return layout
@@ -363,6 +367,83 @@ def test_ten_thousand_datasets_are_listed(tmp_path):
     assert len(expect_same(path)["by_name"]) == 10000
 
 
+# Reads from far away
+
+
+def asked_of(path, *how):
+    answer, = dump(*how, path)
+    assert "error" not in answer, answer
+    return answer["asked"]
+
+
+def spread(path, chunks, **options):
+    """A file whose chunk index lies scattered among its data."""
+    with h5py.File(path, "w", libver=LIBVERS["sb0"]) as file:
+        file.create_dataset("vil", (chunks, 4096), "u1", chunks=(1, 4096), **options)
+        for i in range(chunks):
+            file["vil"][i] = noise(4096, "u1", i)
+            if i % 8 == 7:
+                file.flush()
+
+
+def test_the_nodes_of_a_chunk_index_come_together(tmp_path):
+    path = tmp_path / "spread.h5"
+    spread(path, 3000)
+    near, far = asked_of(path), asked_of(path, "--far", 1)
+    assert near["trips"] == near["reads"] > 50
+    assert far["trips"] < 8, (near, far)  # the head, a level of the tree each, and what is left over
+    assert far["reads"] <= near["reads"] and far["bytes"] < near["bytes"] / 4, (near, far)
+    known = asked_of(path, "--far", 2)
+    assert known["bytes"] == far["bytes"] - 65536 and known["trips"] == far["trips"] - 1
+    expect_same(path)
+
+
+def test_the_names_of_a_group_come_together(tmp_path):
+    path = tmp_path / "lght.h5"
+    with h5py.File(path, "w", libver=LIBVERS["sb0"]) as file:
+        for i in range(300):
+            file[f"S{i:06}"] = noise((300 + 40 * i % 900, 5), "f8", i)
+    near, far = asked_of(path), asked_of(path, "--far", 1)
+    assert near["trips"] == near["reads"] > 50
+    assert far["trips"] < near["trips"] / 4 and far["bytes"] < near["bytes"] / 4, (near, far)
+    assert far["reads"] < 1.2 * near["reads"], (near, far)
+    expect_same(path)
+
+
+def test_metadata_that_lies_together_takes_no_more_reads_from_far_away(tmp_path):
+    path = tmp_path / "many.h5"
+    for libver in LIBVERS:
+        with h5py.File(path, "w", libver=LIBVERS[libver]) as file:
+            for i in range(2000):
+                file.create_dataset(f"R{i:05}", data=np.zeros((i % 3, 5)))
+        with open(path, "ab") as file:
+            file.truncate(path.stat().st_size + (8 << 20))  # not a small one
+        near, far = asked_of(path), asked_of(path, "--far", 1)
+        assert far["trips"] <= near["trips"] + 10, (libver, near, far)  # what it takes to notice
+        assert far["reads"] <= near["reads"] + 16, (libver, near, far)
+        assert far["bytes"] <= 1.1 * near["bytes"], (libver, near, far)
+
+
+def test_an_index_that_leads_anywhere_costs_little(tmp_path):
+    """Each node of the tree names 64 children all over the file, which are no nodes."""
+    path = tmp_path / "lies.h5"
+    spread(path, 3000)
+    data, rng = bytearray(path.read_bytes()), random.Random(5)
+    at, nodes = data.find(b"TREE\x01"), 0
+    while at >= 0:
+        if data[at + 5] > 0:
+            nodes += 1
+            struct.pack_into("<H", data, at + 6, 64)
+            for i in range(64):
+                struct.pack_into("<Q", data, at + 24 + 32 + i * 40, rng.choice(
+                    [rng.randrange(len(data)), rng.getrandbits(64), len(data) - 1, 2**64 - 1]))
+        at = data.find(b"TREE\x01", at + 1)
+    assert nodes > 0
+    path.write_bytes(data)
+    near, far = dump(path) + dump("--far", 1, path)
+    assert near["class"] == far["class"] == "CORRUPT", (near, far)
+
+
 # Broken files
 
 
@@ -409,12 +490,13 @@ def test_a_thousand_mutations_each_end_with_a_layout_or_a_reason(tmp_path):
     count = int(os.environ.get("SEVIRD_MUTATIONS", "1000"))
     rng = random.Random(seed)
     originals = list(small_files(tmp_path))
-    paths = []
+    paths = [], []
     for i in range(count):
         path = tmp_path / f"mutant-{i}.h5"
-        path.write_bytes(mutate(rng.choice(originals), originals, rng))
-        paths.append(path)
-    answers = dump(*paths, deadline=5000)
+        far = i % 2  # also from the store, where it shows: the head is read as a whole
+        path.write_bytes(far * bytes(1 << 17) + mutate(rng.choice(originals), originals, rng))
+        paths[far].append(path)
+    answers = dump(*paths[0], deadline=5000) + dump("--far", 1, *paths[1], deadline=5000)
     assert len(answers) == count  # h5_dump ended by itself: every call did, and none left a process
     kinds = {}
     for answer in answers:

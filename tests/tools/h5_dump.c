@@ -5,6 +5,8 @@
  *     h5_dump [--program P] --rows DATASET FIRST COUNT OUT FILE          rows, as extraction has
  * them h5_dump [--program P] --libhdf5-rows DATASET FIRST COUNT OUT FILE  the same, by the helper
  *
+ * With --far DISTANCE the file is as far away as a bucket: 1, or 2 where its head is known already.
+ *
  * Exit status 0 whatever the files were; 2 for wrong usage.
  */
 #include <fcntl.h>
@@ -18,6 +20,8 @@
 #include "lib/base/mem.h"
 #include "lib/h5/h5_slab.h"
 #include "tests/unit/lib/h5/memory_store.h"
+
+#define HEAD_BYTES ((size_t)65536)
 
 struct want {
     const char *dataset, *out;
@@ -36,6 +40,7 @@ struct dump {
     struct h5_slab *slab;
     uint8_t *rows;
     size_t rows_len;
+    bool far, head_known;
 };
 
 static void put_error(const struct dump *dump, const struct err *err)
@@ -77,7 +82,8 @@ static void put_layout(const struct dump *dump, const struct layout *layout)
         }
         strbuf_puts(&line, "]}");
     }
-    strbuf_puts(&line, "}}");
+    strbuf_printf(&line, "},\"asked\":{\"reads\":%u,\"trips\":%u,\"bytes\":%" PRIu64 "}}",
+                  dump->store.gets, dump->store.trips, dump->store.total);
     puts(strbuf_text(&line));
 }
 
@@ -182,14 +188,22 @@ static void start(struct dump *dump)
                                       .key = "object.h5",
                                       .etag = "one",
                                       .size = (uint64_t)status.st_size};
+    if (dump->far) {
+        memory_store_far(&dump->store);
+    }
+    if (dump->head_known) {
+        dump->object.head = bytes;
+        dump->object.head_len = MIN_OF((size_t)status.st_size, HEAD_BYTES);
+    }
     h5_layout(dump->helper, &dump->object, on_layout, dump);
 }
 
 static int usage(void)
 {
-    fputs("usage: h5_dump [--program P] [--deadline MS] [--parallel N] [--memory BYTES]\n"
-          "               [--rows|--libhdf5-rows DATASET FIRST COUNT OUT] FILE...\n",
-          stderr);
+    fputs(
+        "usage: h5_dump [--program P] [--deadline MS] [--parallel N] [--memory BYTES]\n"
+        "               [--far DISTANCE] [--rows|--libhdf5-rows DATASET FIRST COUNT OUT] FILE...\n",
+        stderr);
     return 2;
 }
 
@@ -197,7 +211,7 @@ int main(int argc, char **argv)
 {
     struct h5_options options = {.parallel = 2, .deadline_ms = 30000};
     struct want want = {0};
-    uint64_t number = 0;
+    uint64_t number = 0, far = 0;
     int at = 1;
 
     for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
@@ -209,6 +223,8 @@ int main(int argc, char **argv)
             options.parallel = (unsigned)number;
         } else if (strcmp(argv[at], "--memory") == 0 && str_to_u64(argv[at + 1], &number)) {
             options.memory_bytes = number;
+        } else if (strcmp(argv[at], "--far") == 0 && str_to_u64(argv[at + 1], &far)) {
+            /* noted */
         } else if (str_ends(argv[at], "rows") && at + 4 < argc) {
             want.by_helper = strcmp(argv[at], "--libhdf5-rows") == 0;
             want.dataset = argv[at + 1];
@@ -230,8 +246,12 @@ int main(int argc, char **argv)
     scoped(free) struct dump *dumps = mem_resize(NULL, (size_t)(argc - at), sizeof(*dumps));
 
     for (int i = at; i < argc; i++) {
-        dumps[i - at] =
-            (struct dump){.loop = loop, .helper = helper, .path = argv[i], .want = want};
+        dumps[i - at] = (struct dump){.loop = loop,
+                                      .helper = helper,
+                                      .path = argv[i],
+                                      .want = want,
+                                      .far = far > 0,
+                                      .head_known = far > 1};
         start(&dumps[i - at]);
     }
     loop_run(loop);

@@ -125,6 +125,68 @@ static void reads_backwards(void)
     hangs();
 }
 
+static void read_many(const struct h5_wire_range *ranges, unsigned count)
+{
+    put_head(H5_WIRE_READ_MANY, 0, 0, count * sizeof(*ranges));
+    put(ranges, count * sizeof(*ranges));
+}
+
+/** Two ranges of the file, behind its head; says so when they came in that order. */
+static void reads_many(void)
+{
+    const struct h5_wire_range ranges[] = {{40000, 3}, {1, 2}, {20000, 1}};
+    struct h5_wire_head head;
+    char bytes[6];
+
+    read_many(ranges, ARRAY_LEN(ranges));
+    get(&head, sizeof(head));
+    get(bytes, sizeof(bytes));
+    put_text(H5_WIRE_CORRUPT, head.len == 6 && memcmp(bytes, "abcABx", 6) == 0 ? "as asked" : "no");
+}
+
+static void reads_many_beyond(void)
+{
+    const struct h5_wire_range ranges[] = {{0, 8}, {request.file_size - 7, 8}};
+
+    read_many(ranges, ARRAY_LEN(ranges));
+    hangs();
+}
+
+static void reads_many_of_much(void)
+{
+    struct h5_wire_range ranges[H5_WIRE_RANGES_MAX];
+
+    for (unsigned i = 0; i < H5_WIRE_RANGES_MAX; i++) {
+        ranges[i] = (struct h5_wire_range){0, request.file_size}; /* 64 KiB each: 4 MiB, just */
+    }
+    ranges[7].len = UINT64_MAX;
+    read_many(ranges, H5_WIRE_RANGES_MAX);
+    hangs();
+}
+
+static void reads_too_many(void)
+{
+    put_head(H5_WIRE_READ_MANY, 0, 0, (H5_WIRE_RANGES_MAX + 1) * sizeof(struct h5_wire_range));
+    hangs();
+}
+
+static void reads_half_a_range(void)
+{
+    put_head(H5_WIRE_READ_MANY, 0, 0, sizeof(struct h5_wire_range) / 2);
+    hangs();
+}
+
+static void reads_many_for_ever(void)
+{
+    static char answer[sizeof(struct h5_wire_head) + 2 * 65536];
+    const struct h5_wire_range ranges[] = {{0, 65536}, {0, 65536}};
+
+    for (;;) {
+        read_many(ranges, ARRAY_LEN(ranges));
+        get(answer, sizeof(answer));
+    }
+}
+
 static void floods(void)
 {
     for (;;) { /* never takes an answer */
@@ -237,6 +299,12 @@ static const struct {
     {"reads-too-much", reads_too_much},
     {"reads-backwards", reads_backwards},
     {"floods", floods},
+    {"reads-many", reads_many},
+    {"reads-many-beyond", reads_many_beyond},
+    {"reads-many-of-much", reads_many_of_much},
+    {"reads-too-many", reads_too_many},
+    {"reads-half-a-range", reads_half_a_range},
+    {"reads-many-for-ever", reads_many_for_ever},
     {"reads-for-ever", reads_for_ever},
     {"answers-endlessly", answers_endlessly},
     {"answers-with-nothing", answers_with_nothing},

@@ -40,6 +40,8 @@ static struct store_op *memory_get(struct store *store, const char *key, const c
     *op = (struct store_op){
         .memory = memory, .offset = offset, .len = len, .buffer = buffer, .done = done, .arg = arg};
     memory->gets++;
+    memory->trips += memory->busy == 0;
+    memory->total += len;
     memory->busy++;
     memory->peak = MAX_OF(memory->peak, memory->busy);
     memory->longest = MAX_OF(memory->longest, len);

@@ -18,6 +18,8 @@ struct memory_store {
     unsigned fail_at;
     bool hold;           /**< Reads wait until they are canceled. */
     unsigned gets;       /**< Reads asked for so far. */
+    unsigned trips;      /**< Of those, reads asked for while none was under way. */
+    uint64_t total;      /**< Bytes of all reads. */
     unsigned busy, peak; /**< Reads under way, and the most there were at once. */
     size_t longest;      /**< Bytes of the longest read. */
 };

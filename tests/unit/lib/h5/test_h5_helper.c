@@ -182,6 +182,55 @@ static void what_is_not_hdf5_is_invalid(void **state)
     close_bench();
 }
 
+static void what_is_known_is_not_asked_of_the_store(void **state)
+{
+    open_bench(NULL, quick);
+    use_small_file();
+    bench.object.head = bench.bytes;
+    bench.object.head_len = SMALL_H5_SIZE;
+    assert_int_equal(run_layout(), RC_OK);
+    assert_int_equal(bench.layout->dataset_count, 2);
+    assert_int_equal(bench.store.gets, 0);
+    assert_int_equal(h5_helper_bytes(bench.helper), 0);
+
+    bench.object.head_len = SMALL_H5_SIZE - 1; /* not all of what it reads */
+    assert_int_equal(run_layout(), RC_OK);
+    assert_int_equal(bench.store.gets, 1);
+    close_bench();
+}
+
+static void several_ranges_are_read_at_once_and_answered_in_order(void **state)
+{
+    open_bench("reads-many", quick);
+    memcpy(bench.bytes + 40000, "abc", 3);
+    memcpy(bench.bytes + 20000, "x", 1);
+    memcpy(bench.bytes, "-AB", 3);
+    bench.object.head = bench.bytes;
+    bench.object.head_len = 3;
+    assert_int_equal(run_layout(), RC_CORRUPT);
+    assert_string_equal(bench.err.text, "as asked");
+    assert_int_equal(bench.store.gets, 2);
+    assert_int_equal(bench.store.peak, 2);
+    assert_int_equal(h5_helper_bytes(bench.helper), 4);
+    close_bench();
+}
+
+static void one_of_several_reads_that_fails_ends_the_call_once(void **state)
+{
+    open_bench("reads-many", quick);
+    bench.store.fail_with = RC_NETWORK;
+    bench.store.fail_at = 2;
+    assert_int_equal(run_layout(), RC_NETWORK);
+    assert_int_equal(bench.store.gets, 3);
+    close_bench();
+
+    open_bench("reads-many", hasty);
+    bench.store.hold = true;
+    assert_int_equal(run_layout(), RC_TIMEOUT);
+    assert_int_equal(bench.store.peak, 3);
+    close_bench();
+}
+
 static void a_store_that_fails_decides_the_error(void **state)
 {
     open_bench(NULL, quick);
@@ -303,6 +352,11 @@ static void every_misbehaviour_ends_with_a_reason(void **state)
         {"reads-too-much", RC_CRASHED, "asked for 4194305 bytes", false},
         {"reads-backwards", RC_CRASHED, "asked for 8 bytes", false},
         {"reads-for-ever", RC_CRASHED, "did not find an end", false},
+        {"reads-many-beyond", RC_CRASHED, "asked for 8 bytes at 65529 of a file of 65536", false},
+        {"reads-many-of-much", RC_CRASHED, "asked for 18446744073709551615 bytes at 0", false},
+        {"reads-too-many", RC_CRASHED, "announced 1040 bytes of ranges", false},
+        {"reads-half-a-range", RC_CRASHED, "announced 8 bytes of ranges", false},
+        {"reads-many-for-ever", RC_CRASHED, "did not find an end", false},
         {"answers-endlessly", RC_CRASHED, "announced 1099511627776 bytes", false},
         {"answers-with-nothing", RC_CRASHED, "announced 0 bytes", false},
         {"answers-garbage", RC_CORRUPT, "layout: ", false},
@@ -356,6 +410,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_that_workers_cannot_decode_come_from_libhdf5),
         cmocka_unit_test(rows_that_do_not_fit_the_layout_are_refused_later),
         cmocka_unit_test(what_is_not_hdf5_is_invalid),
+        cmocka_unit_test(what_is_known_is_not_asked_of_the_store),
+        cmocka_unit_test(several_ranges_are_read_at_once_and_answered_in_order),
+        cmocka_unit_test(one_of_several_reads_that_fails_ends_the_call_once),
         cmocka_unit_test(a_store_that_fails_decides_the_error),
         cmocka_unit_test(a_store_that_never_answers_runs_into_the_deadline),
         cmocka_unit_test(canceling_ends_the_call_once_and_kills_the_helper),

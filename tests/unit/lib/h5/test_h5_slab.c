@@ -103,7 +103,7 @@ static void large_ranges_come_in_pieces_and_a_few_at_a_time(void **state)
 
 static void from_far_away_the_pieces_are_small_and_alike(void **state)
 {
-    const uint8_t *rows;
+    uint8_t *rows;
 
     memory_store_far(&bench.store);
     bench.dataset.dims[1] = bench.dataset.size = 7225344; /* an event of radar */
