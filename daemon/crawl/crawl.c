@@ -60,6 +60,35 @@ static void on_head(const struct store_object *object, const struct err *err, vo
     crawl_step_done(err, crawl);
 }
 
+/** Reading its beginning shows as well whether it is still that one, in one request instead of two:
+ * the read is pinned to the etag. An empty object has no beginning. */
+static bool needs_head(const struct job_object *object)
+{
+    return object->size == 0 || object->etag == NULL || object->etag[0] == '\0';
+}
+
+static void check_head(struct crawl *crawl)
+{
+    if (needs_head(&crawl->job->object)) {
+        store_head(crawl->services->raw, crawl->job->object.key, on_head, crawl);
+    } else {
+        crawl_step_done(NULL, crawl);
+    }
+}
+
+static void on_sniffed(const struct err *err, void *arg)
+{
+    struct err changed;
+
+    if (err != NULL && (err->rc == RC_NOT_FOUND || err->rc == RC_CHANGED)) {
+        err_set(&changed, RC_CHANGED, "the object %s",
+                err->rc == RC_NOT_FOUND ? "is gone" : "has changed since it was sighted");
+        err = &changed;
+    }
+    crawl_step_done(err, arg);
+}
+
+/** Of the current version, whatever version was sighted: an older one may still be there. */
 static void sniff(struct crawl *crawl)
 {
     const struct job_object *object = &crawl->job->object;
@@ -70,8 +99,8 @@ static void sniff(struct crawl *crawl)
         crawl_step_done(NULL, crawl);
         return;
     }
-    crawl->fetch = store_get(crawl->services->raw, object->key, object->version, object->etag, 0,
-                             crawl->head_len, crawl->head, crawl_step_done, crawl);
+    crawl->fetch = store_get(crawl->services->raw, object->key, NULL, object->etag, 0,
+                             crawl->head_len, crawl->head, on_sniffed, crawl);
 }
 
 static void classify_head(struct crawl *crawl)
@@ -81,7 +110,9 @@ static void classify_head(struct crawl *crawl)
     enum rc rc = classify(object->key, crawl->head, crawl->head_len,
                           crawl->head_len == object->size, &crawl->class_, &err);
 
-    free(TAKE(crawl->head));
+    if (crawl->class_ != CLASSIFY_HDF5) { /* the helper will not have to ask for it */
+        free(TAKE(crawl->head));
+    }
     crawl_step_done(rc == RC_OK ? NULL : &err, crawl);
 }
 
@@ -91,6 +122,7 @@ static void on_layout(struct layout *layout, const struct err *err, void *arg)
 {
     struct crawl *crawl = arg;
 
+    free(TAKE(crawl->head));
     if (err == NULL) {
         crawl->layout = layout;
         snprintf(crawl->reason, sizeof(crawl->reason), "HDF5 with %u dataset%s",
@@ -108,6 +140,8 @@ static void probe(struct crawl *crawl)
         .version = object->version,
         .etag = object->etag,
         .size = object->size,
+        .head = crawl->head,
+        .head_len = crawl->head_len,
     };
 
     crawl->probe = h5_layout(crawl->services->h5, &target, on_layout, crawl);
@@ -197,8 +231,8 @@ static void crawl_run(struct crawl *crawl)
     struct services *services = crawl->services;
 
     switch (crawl->step) {
-    case CRAWL_HEAD: /* store: is it still the one that was sighted? */
-        store_head(services->raw, crawl->job->object.key, on_head, crawl);
+    case CRAWL_HEAD: /* store: is it still the one that was sighted, unless sniffing tells */
+        check_head(crawl);
         return;
 
     case CRAWL_SNIFF: /* store: its first bytes */

@@ -11,6 +11,7 @@
 
 #include "daemon/catalog/catalog.h"
 #include "daemon/catalog/catalog_query.h"
+#include "daemon/crawl/classify.h"
 #include "daemon/crawl/crawl.h"
 #include "daemon/job/job_queue.h"
 #include "daemon/services.h"
@@ -99,7 +100,10 @@ static void probe_ends(void *arg)
 struct h5_call *h5_layout(struct h5_helper *helper, const struct h5_object *object,
                           h5_layout_fn *done, void *arg)
 {
-    (void)helper, (void)object;
+    (void)helper;
+    /* what the crawl has looked at is not to be read again */
+    assert_int_equal(object->head_len, MIN_OF(object->size, CLASSIFY_HEAD));
+    assert_memory_equal(object->head, "\x89HDF", 4);
     probe.done = done;
     probe.arg = arg;
     if (probe.does != PROBE_WAITS) {
@@ -188,6 +192,29 @@ static int tear_down(void **state)
     }
     waitpid(child, NULL, 0);
     return 0;
+}
+
+/* ---- what is asked of the store ---- */
+
+static struct {
+    struct store_ops ops;
+    void (*head)(struct store *, const char *, store_head_fn *, void *);
+    unsigned heads;
+} asked;
+
+static void count_head(struct store *store, const char *key, store_head_fn *done, void *arg)
+{
+    asked.heads++;
+    asked.head(store, key, done, arg);
+}
+
+static void count_heads(void)
+{
+    asked.ops = *world.services.raw->ops;
+    asked.head = asked.ops.head;
+    asked.heads = 0;
+    asked.ops.head = count_head;
+    world.services.raw->ops = &asked.ops;
 }
 
 /* ---- a crawl --------------------------------------------------------------------------------- */
@@ -536,6 +563,30 @@ static void an_object_that_changed_since_its_sighting_is_for_later(void **state)
     assert_string_equal(world.reason, "the object has changed since it was sighted");
 }
 
+static void what_the_first_read_tells_is_not_asked_before(void **state)
+{
+    (void)state;
+    put("x.csv", "a\n1\n");
+    put("empty.csv", "");
+    count_heads();
+    sight("x.csv");
+    assert_int_equal(asked.heads, 1); /* the sighting's own */
+    start();
+    finish();
+    assert_int_equal(world.event, JOB_EV_FINISHED);
+    assert_int_equal(asked.heads, 1);
+
+    crawl("empty.csv"); /* of it nothing is read */
+    assert_int_equal(asked.heads, 3);
+    sight("x.csv");
+    world.job.object.etag = ""; /* a notification without one */
+    start();
+    finish();
+    assert_int_equal(world.event, JOB_EV_DEFERRED);
+    assert_int_equal(world.rc, RC_CHANGED);
+    assert_int_equal(asked.heads, 5);
+}
+
 static void an_object_that_is_gone_is_for_later(void **state)
 {
     (void)state;
@@ -641,6 +692,7 @@ int main(void)
         TEST(a_file_cut_short_before_its_signature_is_rejected),
         TEST(what_is_neither_is_other),
         TEST(an_object_that_changed_since_its_sighting_is_for_later),
+        TEST(what_the_first_read_tells_is_not_asked_before),
         TEST(an_object_that_is_gone_is_for_later),
         TEST(a_stop_ends_the_helper_and_then_the_crawl),
         TEST(a_crawl_in_line_for_memory_leaves_the_line_when_it_is_stopped),
