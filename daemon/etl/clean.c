@@ -22,7 +22,12 @@ static void on_step_done(const struct err *err, void *arg)
 {
     struct clean *clean = arg;
 
-    if (err != NULL) { /* the ledger keeps them for the next run of this object, or its end */
+    if (clean->etl->robbed) { /* another works on it, and what is there may be its work */
+        log_note(LOG_ETL, "outputs of '%s' are left to who has claimed it",
+                 clean->etl->job->object.key);
+        clean->step = LEAVE;
+    } else if (err !=
+               NULL) { /* the ledger keeps them for the next run of this object, or its end */
         log_warn(LOG_ETL, "outputs of '%s' could not be removed: %s", clean->etl->job->object.key,
                  err->text);
         clean->step = LEAVE;
@@ -59,7 +64,7 @@ static void clean_run(struct clean *clean)
         return;
 
     case OUTPUTS: /* store, disk, state.db */
-        job_outputs_settle(etl->services, etl->job, NULL, on_step_done, clean);
+        job_outputs_settle(etl->services, etl->job, NULL, &etl->robbed, on_step_done, clean);
         return;
 
     case LEAVE:

@@ -18,6 +18,7 @@ struct settling {
     struct services *services;
     char *state_dir;
     const struct job *job;
+    const bool *halt;
     store_done_fn *done;
     void *arg;
 
@@ -39,6 +40,10 @@ static void on_step_done(const struct err *err, void *arg)
 
     if (err != NULL) {
         settling->err = *err;
+        settling->step = END;
+    } else if (*settling->halt) { /* what is left may be another's work by now */
+        err_set(&settling->err, RC_CANCELED, "outputs of '%s' were left where they are",
+                settling->job->object.key);
         settling->step = END;
     } else if (settling->step != REMOVE || settling->removed == settling->doomed_count) {
         settling->step++;
@@ -148,7 +153,8 @@ static void settling_run(struct settling *settling)
 }
 
 void job_outputs_settle(struct services *services, const struct job *job,
-                        const struct job_manifest *manifest, store_done_fn *done, void *arg)
+                        const struct job_manifest *manifest, const bool *halt, store_done_fn *done,
+                        void *arg)
 {
     struct settling *settling = mem_new(struct settling);
     const size_t count = manifest != NULL ? manifest->output_count : 0;
@@ -157,6 +163,7 @@ void job_outputs_settle(struct services *services, const struct job *job,
         .services = services,
         .state_dir = str_dup(services->conf->state_dir),
         .job = job,
+        .halt = halt,
         .done = done,
         .arg = arg,
         .kept = mem_resize(NULL, count, sizeof(*settling->kept)),

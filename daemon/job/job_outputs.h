@@ -4,7 +4,7 @@
  *
  * Thread:     the loop's.
  * Completion: `done` later, exactly once. On failure the ledger is still there, and the claims on
- *             whatever it lists: do it again.
+ *             whatever it lists: do it again. RC_CANCELED: `*halt` had become true.
  */
 #pragma once
 
@@ -14,6 +14,8 @@
 
 /** Keep what `manifest` lists (NULL: nothing) of what the object has made: remove the other keys of
  * its ledger from the processed store, forget the ledger, give up the other claims. The manifest is
- * borrowed until `done`. */
+ * borrowed until `done`, as is `halt`:
+ * once it is true, as when the object is not ours any more, nothing more is removed. */
 void job_outputs_settle(struct services *services, const struct job *job,
-                        const struct job_manifest *manifest, store_done_fn *done, void *arg);
+                        const struct job_manifest *manifest, const bool *halt, store_done_fn *done,
+                        void *arg);

@@ -271,7 +271,8 @@ static void publish_run(struct publish *publish)
         return;
 
     case SETTLE: /* store, disk, state.db: what an earlier version had and this one has not */
-        job_outputs_settle(services, publish->job, publish->manifest, on_step_done, publish);
+        job_outputs_settle(services, publish->job, publish->manifest, &publish->robbed,
+                           on_step_done, publish);
         return;
 
     case REGISTER: /* catalog: tables, partitions, outputs */

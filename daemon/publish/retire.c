@@ -243,7 +243,7 @@ static void retire_run(struct retire *retire)
         return;
 
     case SETTLE: /* store, disk, state.db */
-        job_outputs_settle(services, retire->job, NULL, on_step_done, retire);
+        job_outputs_settle(services, retire->job, NULL, &retire->robbed, on_step_done, retire);
         return;
 
     case CATALOG: /* events, partitions, layouts, outputs, rows */
