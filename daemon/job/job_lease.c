@@ -502,10 +502,23 @@ static void on_checked(const struct store_object *object, const struct err *err,
               lease->len, lease->bytes, on_checked_bytes, lease);
 }
 
+/** One attempt at a time, so that none comes when the claim may be another's. */
+static bool may_drop_again(struct lease *lease, const struct err *err)
+{
+    const bool passes =
+        err != NULL && (err->rc == RC_NETWORK || err->rc == RC_TIMEOUT || err->rc == RC_THROTTLED);
+
+    return passes && ++lease->tries <= TRIES && !is_late(lease);
+}
+
 static void on_dropped(const struct err *err, void *arg)
 {
     struct lease *lease = arg;
 
+    if (may_drop_again(lease, err)) {
+        lease_run(lease);
+        return;
+    }
     if (err != NULL) {
         log_info(LOG_JOB, "the claim on '%s' could not be removed, and ends by itself: %s",
                  lease->key, err->text);
@@ -567,7 +580,9 @@ static void lease_run(struct lease *lease)
             on_dropped(NULL, lease);
             return;
         }
-        store_remove(store, (const char *const *)&lease->claim_key, 1, on_dropped, lease);
+        store_remove_if(store, lease->claim_key, lease->etag,
+                        lease->beaten_ms + lease_ms(lease->leases) - now_mono_ms(), on_dropped,
+                        lease);
         return;
     }
 }

@@ -73,6 +73,10 @@ struct aws_call *s3_put(struct aws *aws, const char *bucket, const struct s3_put
 /** One that is not there is no error. */
 struct aws_call *s3_delete(struct aws *aws, const char *bucket, const char *key, s3_done_fn *done,
                            void *arg);
+/** If it still has that etag: RC_CONFLICT if not, RC_UNSUPPORTED where the server refuses to look.
+ * One attempt, of at most `total_ms`: what comes late may meet another object. */
+struct aws_call *s3_delete_if(struct aws *aws, const char *bucket, const char *key,
+                              const char *etag, int64_t total_ms, s3_done_fn *done, void *arg);
 /** Whether XML can say the key, as s3_delete_many() must: most control characters have no form. */
 bool s3_key_fits_xml(const char *key);
 /** At most 1,000; an error names the first key that failed. */

@@ -251,6 +251,21 @@ struct aws_call *s3_delete(struct aws *aws, const char *bucket, const char *key,
     return s3_send_go(op, &send, s3_check_nothing, on_delete);
 }
 
+struct aws_call *s3_delete_if(struct aws *aws, const char *bucket, const char *key,
+                              const char *etag, int64_t total_ms, s3_done_fn *done, void *arg)
+{
+    struct s3_op *op = s3_op_new(aws, bucket, key, arg);
+    scoped(s3_send_done) struct s3_send send;
+
+    s3_send_init(&send, "DeleteObject", "DELETE", bucket, key);
+    s3_send_etag(&send, 0, "If-Match", etag);
+    send.request.attempts = 1;
+    send.request.total_ms = total_ms;
+    op->done.done = done;
+    op->conditional = true;
+    return s3_send_go(op, &send, s3_check_nothing, on_delete);
+}
+
 /** What the service says of one key, as the code that says what to do. */
 static enum rc rc_of(const char *code)
 {

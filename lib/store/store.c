@@ -154,6 +154,20 @@ void store_remove(struct store *store, const char *const *keys, unsigned count, 
     store->ops->remove(store, keys, count, done, arg);
 }
 
+void store_remove_if(struct store *store, const char *key, const char *etag, int64_t within_ms,
+                     store_done_fn *done, void *arg)
+{
+    struct err err;
+
+    if (store->ops->remove_if == NULL) {
+        store_remove(store, &key, 1, done, arg);
+    } else if (uri_check_parts(key, &err) != RC_OK) {
+        refuse(store, &err, done, NULL, arg);
+    } else {
+        store->ops->remove_if(store, key, etag, within_ms, done, arg);
+    }
+}
+
 void store_sync(struct store *store, store_done_fn *done, void *arg)
 {
     store->ops->sync(store, done, arg);

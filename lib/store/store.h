@@ -72,6 +72,9 @@ struct store_ops {
                  store_done_fn *, void (*progress)(uint64_t bytes, void *arg), void *arg);
     void (*remove)(struct store *, const char *const *keys, unsigned count, store_done_fn *,
                    void *arg);
+    /** NULL: there is no such thing, and it is removed whatever it is. */
+    void (*remove_if)(struct store *, const char *key, const char *etag, int64_t within_ms,
+                      store_done_fn *, void *arg);
     void (*sync)(struct store *, store_done_fn *, void *arg);
     /** NULL: objects of this kind of store are never open. */
     void (*find_open)(struct store *, const char *const *keys, unsigned count, bool *ret_open,
@@ -138,6 +141,10 @@ void store_copy(struct store *store, const char *from_key, struct store *to, con
 /** Missing keys count as removed. */
 void store_remove(struct store *store, const char *const *keys, unsigned count, store_done_fn *done,
                   void *arg);
+/** One, if it still has that etag: RC_CONFLICT if not. Not asked for again after `within_ms`. A
+ * server that does not know of conditions here is asked for the etag before. */
+void store_remove_if(struct store *store, const char *key, const char *etag, int64_t within_ms,
+                     store_done_fn *done, void *arg);
 /** All puts that have completed are durable when `done` runs. */
 void store_sync(struct store *store, store_done_fn *done, void *arg);
 /** Sets `ret_open[i]` where a process has that object open for writing, as far as this store can

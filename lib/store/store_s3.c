@@ -14,51 +14,15 @@
 #include "lib/base/arena.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "lib/store/store.h"
+#include "lib/store/store_s3_p.h"
 
 #define PUT_WINDOW 256 /**< Requests under way over all puts of the store. */
 #define PUT_WINDOW_BYTES ((uint64_t)256 << 20)
 #define PIECE_BYTES ((size_t)4 << 20) /**< A get of more is split into ranges of this or more, */
 #define PIECES 16                     /**< at most that many. */
-#define REMOVE_BATCH 1000
-#define EMPTY_PAGES_MAX 100 /**< In a row: S3 may send some. */
+#define EMPTY_PAGES_MAX 100           /**< In a row: S3 may send some. */
 
-struct store_s3 {
-    struct store base;
-    struct work *work;
-    struct aws *aws;
-    char *prefix; /**< "" or with a slash at its end. */
-    bool resume;
-    enum s3_checksum checksum; /**< The one that the server takes. */
-
-    /* Where the last page of a listing ended. */
-    char *list_prefix, *list_after, *list_next;
-
-    /* The window of puts */
-    unsigned putting;
-    uint64_t putting_bytes;
-    struct put_batch *first, **last; /**< Batches that have not begun all of their puts. */
-};
-
-static struct store_s3 *of(struct store *base)
-{
-    return (struct store_s3 *)base;
-}
-
-static const char *bucket_of(const struct store_s3 *store)
-{
-    return store->base.uri->bucket;
-}
-
-static char *full_key(const struct store_s3 *store, const char *key)
-{
-    return str_printf("%s%s", store->prefix, key);
-}
-
-/** A write that the bucket refuses whatever its key says nothing about the key: the same write will
- * do when the bucket, or the policy, is mended. What must be there and is not is another's doing.
- */
-static const struct err *refused(const struct err *err, bool must_be_there, struct err *room)
+const struct err *store_s3_refused(const struct err *err, bool must_be_there, struct err *room)
 {
     if (err == NULL || (err->rc != RC_DENIED && err->rc != RC_NOT_FOUND)) {
         return err;
@@ -135,7 +99,7 @@ static void on_page(const struct s3_object *objects, unsigned count, const char 
     listing->empty = count == 0 ? listing->empty + 1 : 0;
     if (listing->empty > EMPTY_PAGES_MAX) {
         err_set(&circle, RC_CORRUPT, "the listing of '%.100s' has no end and no keys",
-                bucket_of(listing->store));
+                store_s3_bucket_of(listing->store));
         listing_end(listing, &circle);
         return;
     }
@@ -151,11 +115,11 @@ static void on_page(const struct s3_object *objects, unsigned count, const char 
 static void listing_ask(struct listing *listing)
 {
     struct store_s3 *store = listing->store;
-    scoped(free) char *prefix = full_key(store, listing->prefix);
+    scoped(free) char *prefix = store_s3_full_key(store, listing->prefix);
     scoped(free) char *after =
-        listing->after[0] != '\0' ? full_key(store, listing->after) : str_dup("");
+        listing->after[0] != '\0' ? store_s3_full_key(store, listing->after) : str_dup("");
 
-    s3_list(store->aws, bucket_of(store), prefix, after, listing->next,
+    s3_list(store->aws, store_s3_bucket_of(store), prefix, after, listing->next,
             MIN_OF(listing->max - listing->count, (unsigned)S3_LIST_MAX), on_page, listing);
 }
 
@@ -169,7 +133,7 @@ static bool goes_on(const struct store_s3 *store, const char *prefix, const char
 static void list(struct store *base, const char *prefix, const char *after, unsigned max,
                  store_list_fn *done, void *arg)
 {
-    struct store_s3 *store = of(base);
+    struct store_s3 *store = store_s3_of(base);
     struct listing *listing = mem_new(struct listing);
 
     *listing = (struct listing){
@@ -219,12 +183,12 @@ static void on_head(const struct s3_object *object, const struct err *err, void 
 
 static void head(struct store *base, const char *key, store_head_fn *done, void *arg)
 {
-    struct store_s3 *store = of(base);
+    struct store_s3 *store = store_s3_of(base);
     struct heading *heading = mem_new(struct heading);
-    scoped(free) char *full = full_key(store, key);
+    scoped(free) char *full = store_s3_full_key(store, key);
 
     *heading = (struct heading){.key = str_dup(key), .done = done, .arg = arg};
-    s3_head(store->aws, bucket_of(store), full, NULL, on_head, heading);
+    s3_head(store->aws, store_s3_bucket_of(store), full, NULL, on_head, heading);
 }
 
 /* ---- get: one range, or a few at once ---- */
@@ -280,9 +244,9 @@ static struct store_op *get(struct store *base, const char *key, const char *ver
                             const char *etag, uint64_t offset, size_t len, void *buffer,
                             store_done_fn *done, void *arg)
 {
-    struct store_s3 *store = of(base);
+    struct store_s3 *store = store_s3_of(base);
     struct store_op *op = mem_new(struct store_op);
-    scoped(free) char *full = full_key(store, key);
+    scoped(free) char *full = store_s3_full_key(store, key);
     const size_t step = MAX_OF(PIECE_BYTES, (len + PIECES - 1) / PIECES);
 
     *op = (struct store_op){.store = store, .done = done, .arg = arg};
@@ -294,8 +258,9 @@ static struct store_op *get(struct store *base, const char *key, const char *ver
         struct piece *piece = &op->pieces[op->under_way++];
 
         piece->op = op;
-        piece->call = s3_get(store->aws, bucket_of(store), full, version, etag, offset + at,
-                             MIN_OF(step, len - at), (char *)buffer + at, on_piece, piece);
+        piece->call =
+            s3_get(store->aws, store_s3_bucket_of(store), full, version, etag, offset + at,
+                   MIN_OF(step, len - at), (char *)buffer + at, on_piece, piece);
     }
     return op;
 }
@@ -365,8 +330,8 @@ static void window_fill(struct store_s3 *store)
             store->putting++;
             store->putting_bytes += what->len;
             putting = mem_new(struct putting);
-            *putting =
-                (struct putting){.batch = batch, .what = what, .key = full_key(store, what->key)};
+            *putting = (struct putting){
+                .batch = batch, .what = what, .key = store_s3_full_key(store, what->key)};
             putting_start(putting);
         }
         store->first = batch->next;
@@ -400,7 +365,8 @@ static void on_put(const char *etag, const char *version, const struct err *err,
     if (err == NULL && putting->what->ret_etag != NULL) {
         snprintf(putting->what->ret_etag, STORE_ETAG, "%s", etag);
     }
-    err = refused(err, putting->what->if_match != NULL && putting->what->if_match[0] != '\0', &why);
+    err = store_s3_refused(
+        err, putting->what->if_match != NULL && putting->what->if_match[0] != '\0', &why);
     if (err != NULL && batch->err.rc == RC_OK) {
         batch->err = *err;
     }
@@ -418,7 +384,7 @@ static void putting_start(struct putting *putting)
     struct store_s3 *store = putting->batch->store;
     const struct store_put *what = putting->what;
     const struct s3_upload_options options = {
-        .bucket = bucket_of(store),
+        .bucket = store_s3_bucket_of(store),
         .put = {.key = putting->key,
                 .bytes = what->bytes,
                 .len = what->len,
@@ -431,7 +397,7 @@ static void putting_start(struct putting *putting)
     if (what->len > S3_UPLOAD_SINGLE) {
         s3_upload(store->aws, store->base.loop, store->work, &options, on_put, putting);
     } else {
-        s3_put(store->aws, bucket_of(store), &options.put, on_put, putting);
+        s3_put(store->aws, store_s3_bucket_of(store), &options.put, on_put, putting);
     }
 }
 
@@ -443,7 +409,7 @@ static void nothing_to_put(void *arg)
 static void put(struct store *base, const struct store_put *puts, unsigned count,
                 store_done_fn *done, void *arg)
 {
-    struct store_s3 *store = of(base);
+    struct store_s3 *store = store_s3_of(base);
     struct put_batch *batch = mem_new(struct put_batch);
 
     *batch =
@@ -496,7 +462,7 @@ static void on_transferred(const char *etag, const char *version, const struct e
 
     (void)etag, (void)version;
     if (err != NULL && err->rc == RC_DENIED && transfer->path != NULL) {
-        err = refused(err, false, &why);
+        err = store_s3_refused(err, false, &why);
     }
     if (err != NULL && err->rc == RC_UNSUPPORTED && transfer->path != NULL &&
         transfer->checksum == S3_CHECKSUM_CRC32C) {
@@ -511,7 +477,7 @@ static void transfer_start(struct transfer *transfer)
 {
     struct store_s3 *store = transfer->store;
     const struct s3_upload_options options = {
-        .bucket = bucket_of(store),
+        .bucket = store_s3_bucket_of(store),
         .put = {.key = transfer->key, .checksum = store->checksum},
         .path = transfer->path,
         .resume = store->resume,
@@ -525,11 +491,11 @@ static void transfer_start(struct transfer *transfer)
 static void put_file(struct store *base, const char *key, const char *path, store_done_fn *done,
                      void (*progress)(uint64_t bytes, void *arg), void *arg)
 {
-    struct store_s3 *store = of(base);
+    struct store_s3 *store = store_s3_of(base);
     struct transfer *transfer = mem_new(struct transfer);
 
     *transfer = (struct transfer){.store = store,
-                                  .key = full_key(store, key),
+                                  .key = store_s3_full_key(store, key),
                                   .path = str_dup(path),
                                   .done = done,
                                   .progress = progress,
@@ -546,9 +512,9 @@ static void on_source(const struct s3_object *object, const struct err *err, voi
         return;
     }
     const struct s3_copy_options options = {
-        .bucket = bucket_of(transfer->to),
+        .bucket = store_s3_bucket_of(transfer->to),
         .put = {.key = transfer->key, .content_type = object->content_type},
-        .from_bucket = bucket_of(transfer->store),
+        .from_bucket = store_s3_bucket_of(transfer->store),
         .from_key = transfer->from_key,
         .from_version = object->version,
         .from_etag = object->etag,
@@ -564,84 +530,17 @@ static void on_source(const struct s3_object *object, const struct err *err, voi
 static void copy(struct store *base, const char *from_key, struct store *to, const char *to_key,
                  store_done_fn *done, void (*progress)(uint64_t bytes, void *arg), void *arg)
 {
-    struct store_s3 *store = of(base);
+    struct store_s3 *store = store_s3_of(base);
     struct transfer *transfer = mem_new(struct transfer);
 
     *transfer = (struct transfer){.store = store,
-                                  .to = of(to),
-                                  .key = full_key(of(to), to_key),
-                                  .from_key = full_key(store, from_key),
+                                  .to = store_s3_of(to),
+                                  .key = store_s3_full_key(store_s3_of(to), to_key),
+                                  .from_key = store_s3_full_key(store, from_key),
                                   .done = done,
                                   .progress = progress,
                                   .arg = arg};
-    s3_head(store->aws, bucket_of(store), transfer->from_key, NULL, on_source, transfer);
-}
-
-/* ---- remove ---- */
-
-struct removal {
-    struct store_s3 *store;
-    char **keys;
-    unsigned count, at;
-    store_done_fn *done;
-    void *arg;
-};
-
-static void removal_run(void *arg);
-
-static void on_removed(const struct err *err, void *arg)
-{
-    struct removal *removal = arg;
-    struct err why;
-
-    if (err == NULL && removal->at < removal->count) {
-        removal_run(removal);
-        return;
-    }
-    removal->done(refused(err, false, &why), removal->arg);
-    for (unsigned i = 0; i < removal->count; i++) {
-        free(removal->keys[i]);
-    }
-    free(removal->keys);
-    free(removal);
-}
-
-/** The next batch; a key that XML cannot say goes alone. */
-static void removal_run(void *arg)
-{
-    struct removal *removal = arg;
-    struct store_s3 *store = removal->store;
-    const char *const *keys = (const char *const *)removal->keys + removal->at;
-    unsigned count = 0;
-
-    while (removal->at + count < removal->count && count < REMOVE_BATCH &&
-           s3_key_fits_xml(keys[count])) {
-        count++;
-    }
-    removal->at += MAX_OF(count, 1u);
-    if (removal->count == 0) {
-        on_removed(NULL, removal);
-    } else if (count <= 1) {
-        s3_delete(store->aws, bucket_of(store), keys[0], on_removed, removal);
-    } else {
-        s3_delete_many(store->aws, bucket_of(store), keys, count, on_removed, removal);
-    }
-}
-
-static void remove_keys(struct store *base, const char *const *keys, unsigned count,
-                        store_done_fn *done, void *arg)
-{
-    struct removal *removal = mem_new(struct removal);
-
-    *removal = (struct removal){.store = of(base),
-                                .keys = mem_resize(NULL, count, sizeof(char *)),
-                                .count = count,
-                                .done = done,
-                                .arg = arg};
-    for (unsigned i = 0; i < count; i++) {
-        removal->keys[i] = full_key(of(base), keys[i]);
-    }
-    loop_defer(base->loop, removal_run, removal);
+    s3_head(store->aws, store_s3_bucket_of(store), transfer->from_key, NULL, on_source, transfer);
 }
 
 /* ---- sync ---- */
@@ -670,7 +569,7 @@ static void sync_all(struct store *base, store_done_fn *done, void *arg)
 
 static void s3_free(struct store *base)
 {
-    struct store_s3 *store = of(base);
+    struct store_s3 *store = store_s3_of(base);
 
     free(store->prefix);
     free(store->list_prefix);
@@ -690,7 +589,8 @@ enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri,
         .put = put,
         .put_file = put_file,
         .copy = copy,
-        .remove = remove_keys,
+        .remove = store_s3_remove,
+        .remove_if = store_s3_remove_if,
         .sync = sync_all,
         .cancel = cancel,
         .free = s3_free,

@@ -570,6 +570,10 @@ class S3:
         return Answer(200, b"", self.stored(bucket, version))
 
     def DeleteObject(self, request, bucket):
+        found, match = bucket.current(request.key), request.headers.get("if-match")
+        if found and match and match.strip('"') != found.etag:
+            refuse("PreconditionFailed", 412, "At least one of the pre-conditions you specified did "
+                   "not hold", xml={"Condition": "If-Match"})  # fmt: skip
         headers = self.delete(bucket, request.key, request.query.get("versionId"))
         return Answer(204, b"", headers)
 

@@ -579,6 +579,22 @@ static struct fake_fault *fault_of(const struct aws_call *call)
     return NULL;
 }
 
+static void delete_if(struct aws_call *call)
+{
+    const struct fake_object *object = fake_s3_find(call->key);
+    const char *match = header(call, "If-Match");
+    scoped(free) char *etag = object != NULL ? str_printf("\"e%u\"", object->version) : NULL;
+
+    call->status = 204;
+    if (match != NULL && fake_s3.no_delete_if) {
+        refuse(call, 501, "NotImplemented");
+    } else if (match != NULL && etag != NULL && strcmp(match, etag) != 0) {
+        refuse(call, 412, "PreconditionFailed");
+    } else {
+        drop(call->key);
+    }
+}
+
 static void run(struct aws_call *call)
 {
     const struct fake_fault *fault = fault_of(call);
@@ -586,8 +602,7 @@ static void run(struct aws_call *call)
     call->status = 200;
     if (fault == NULL || fault->done_all_the_same) {
         if (strcmp(call->operation, "DeleteObject") == 0) {
-            drop(call->key);
-            call->status = 204;
+            delete_if(call);
         }
         for (unsigned i = 0; i < ARRAY_LEN(operations); i++) {
             if (strcmp(operations[i].operation, call->operation) == 0) {
@@ -612,6 +627,8 @@ static enum rc rc_of(const struct aws_call *call)
     case 412:
     case 409:
         return strcmp(call->method, "GET") == 0 ? RC_CHANGED : RC_CONFLICT;
+    case 501:
+        return RC_UNSUPPORTED;
     default:
         return call->status >= 500 ? RC_NETWORK : RC_INVALID;
     }

@@ -468,6 +468,30 @@ static void many_keys_are_removed_a_thousand_at_a_time(void **state)
     assert_int_equal(outcome.rc, RC_OK);
 }
 
+static void one_is_removed_if_it_still_is_what_it_was(void **state)
+{
+    (void)state;
+
+    for (unsigned i = 0; i < 2;
+         i++) { /* by a server that knows of conditions, and by one that does not */
+        fake_s3.no_delete_if = i == 1;
+        fake_s3_put("a/b/k", "one");
+        store_remove_if(store, "k", "another", 10000, on_done, NULL);
+        until_answered();
+        assert_int_equal(outcome.rc, RC_CONFLICT);
+        assert_non_null(fake_s3_find("a/b/k"));
+        scoped(free) char *etag = str_printf("e%u", fake_s3_find("a/b/k")->version);
+
+        store_remove_if(store, "k", etag, 10000, on_done, NULL);
+        until_answered();
+        assert_int_equal(outcome.rc, RC_OK);
+        assert_null(fake_s3_find("a/b/k"));
+        store_remove_if(store, "k", etag, 10000, on_done, NULL);
+        until_answered();
+        assert_int_equal(outcome.rc, RC_OK);
+    }
+}
+
 static void a_key_that_could_not_be_removed_is_named(void **state)
 {
     (void)state;
@@ -523,6 +547,7 @@ int main(void)
         CASE(a_completion_whose_answer_was_lost_is_confirmed),
         CASE(a_copy_is_the_servers_work),
         CASE(many_keys_are_removed_a_thousand_at_a_time),
+        CASE(one_is_removed_if_it_still_is_what_it_was),
         CASE(a_key_that_could_not_be_removed_is_named),
         CASE(a_store_without_an_access_says_so),
     };
