@@ -58,7 +58,8 @@ struct ctl_stream {
 
     /* ctl_stream_s3.c */
     char *upload_id;
-    struct s3_part *sent; /**< `size` 0: not yet. */
+    struct s3_part *sent;   /**< `size` 0: not yet. */
+    struct err unconfirmed; /**< What became of the completion, as far as its answer tells. */
 };
 
 extern const struct ctl_stream_target ctl_stream_file, ctl_stream_s3;

@@ -147,11 +147,27 @@ static void s3_store(struct ctl_stream *stream, struct ctl_stream_slot *slot)
 
 /* ---- close --------------------------------------------------------------------------------- */
 
+static void on_confirmed(const struct s3_object *object, const struct err *err, void *arg)
+{
+    struct ctl_stream *stream = arg;
+    const bool done = err == NULL && s3_multipart_is(object, stream->sent, stream->parts);
+
+    ctl_stream_ended(stream, done ? NULL : &stream->unconfirmed);
+}
+
+/** The answer may be all that was lost. */
 static void on_completed(const char *etag, const char *version, const struct err *err, void *arg)
 {
+    struct ctl_stream *stream = arg;
     (void)etag;
     (void)version;
-    ctl_stream_ended(arg, err);
+
+    if (s3_multipart_is_open(err) && stream->parts > 1) {
+        stream->unconfirmed = *err;
+        s3_head(stream->to, stream->bucket, stream->key, NULL, on_confirmed, stream);
+        return;
+    }
+    ctl_stream_ended(stream, err);
 }
 
 static void s3_close(struct ctl_stream *stream)

@@ -114,6 +114,15 @@ struct aws_call *s3_multipart_complete(struct aws *aws, const char *bucket,
                                        const struct s3_put *put, const char *upload_id,
                                        const struct s3_part *parts, unsigned count, s3_put_fn *done,
                                        void *arg);
+/** Whether `object`, as a head shows it after a completion whose answer was lost, is what these
+ * parts make: of their size, and with the etag that S3 gives to such parts. */
+bool s3_multipart_is(const struct s3_object *object, const struct s3_part *parts, unsigned count);
+/** An error of a completion that leaves open whether it was done: look, before it is believed. */
+static inline bool s3_multipart_is_open(const struct err *err)
+{
+    return err != NULL &&
+           (err->rc == RC_NOT_FOUND || err->rc == RC_NETWORK || err->rc == RC_TIMEOUT);
+}
 struct aws_call *s3_multipart_abort(struct aws *aws, const char *bucket, const char *key,
                                     const char *upload_id, s3_done_fn *done, void *arg);
 typedef void s3_parts_fn(const struct s3_part *parts, unsigned count, const struct err *err,

@@ -186,8 +186,8 @@ static void on_completed(const char *etag, const char *version, const struct err
 {
     struct s3_multi *multi = arg;
 
-    /* An attempt before it may have done it, and its answer been lost. */
-    if (err != NULL && err->rc == RC_NOT_FOUND && !multi->canceled) {
+    /* It, or an attempt before it, may have done it, and its answer been lost. */
+    if (s3_multipart_is_open(err) && !multi->canceled) {
         multi->call = NULL;
         multi->err = *err;
         multi->step = S3_MULTI_CONFIRM;
@@ -201,15 +201,15 @@ static void on_completed(const char *etag, const char *version, const struct err
 static void on_confirmed(const struct s3_object *object, const struct err *err, void *arg)
 {
     struct s3_multi *multi = arg;
-    char parts[16];
+    const bool done = err == NULL && s3_multipart_is(object, multi->parts, multi->count);
 
-    /* The etag of an object in parts ends in their number. */
-    snprintf(parts, sizeof(parts), "-%u", multi->count);
-    if (err == NULL && object->size == multi->size && str_ends(object->etag, parts)) {
+    if (done) {
         multi->err.rc = RC_OK;
         keep(multi, object->etag, object->version);
     }
-    multi->step = S3_MULTI_END;
+    /* What was not there may be gone on with, or is to be aborted as after any failure. */
+    multi->step =
+        done || multi->resume || multi->err.rc == RC_NOT_FOUND ? S3_MULTI_END : S3_MULTI_ABORT;
     multi->call = NULL;
     s3_multi_run(multi);
 }

@@ -2,8 +2,11 @@
  * The steps of a multipart upload.
  */
 #include <inttypes.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/aws/s3_p.h"
 #include "lib/base/mem.h"
@@ -210,6 +213,53 @@ struct aws_call *s3_multipart_complete(struct aws *aws, const char *bucket,
     op->done.put = done;
     op->conditional = true;
     return s3_send_go_xml(op, &send, "CompleteMultipartUpload", s3_check_xml_etag, on_complete);
+}
+
+/** The MD5 of the parts' MD5s, if their etags are any: not where the server makes etags of its own.
+ */
+static bool etag_of_parts(const struct s3_part *parts, unsigned count, char ret_etag[S3_ETAG])
+{
+    scoped(strbuf_done) struct strbuf sums = {0};
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned sum_len = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        long len = 0;
+        unsigned char *part =
+            strlen(parts[i].etag) == 32 ? OPENSSL_hexstr2buf(parts[i].etag, &len) : NULL;
+
+        if (part == NULL) {
+            return false;
+        }
+        strbuf_add(&sums, part, (size_t)len);
+        OPENSSL_free(part);
+    }
+    if (EVP_Digest(strbuf_text(&sums), sums.len, sum, &sum_len, EVP_md5(), NULL) != 1) {
+        return false; /* a library in FIPS mode has no MD5 */
+    }
+    for (unsigned i = 0; i < sum_len; i++) {
+        snprintf(ret_etag + 2 * i, 3, "%02x", sum[i]);
+    }
+    snprintf(ret_etag + 2 * sum_len, S3_ETAG - 2 * sum_len, "-%u", count);
+    return true;
+}
+
+bool s3_multipart_is(const struct s3_object *object, const struct s3_part *parts, unsigned count)
+{
+    char etag[S3_ETAG];
+    uint64_t size = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        size += parts[i].size;
+    }
+    if (object->size != size) {
+        return false;
+    }
+    if (etag_of_parts(parts, count, etag)) {
+        return strcasecmp(object->etag, etag) == 0;
+    }
+    snprintf(etag, sizeof(etag), "-%u", count);
+    return str_ends(object->etag, etag);
 }
 
 /* ---- what is there of an upload ---- */

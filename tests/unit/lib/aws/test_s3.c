@@ -174,6 +174,48 @@ static void a_canceled_upload_ends_and_is_aborted(void **state)
     assert_int_equal(fake_s3_count("UploadPart"), 0);
 }
 
+static void what_was_completed_is_known_by_size_and_etag(void **state)
+{
+    (void)state;
+    struct s3_part parts[] = {{.part = 1, .size = 5, .etag = "594f803b380a41396ed63dca39503542"},
+                              {.part = 2, .size = 3, .etag = "08f8e0260c64418510cefb2b06eee5cd"}};
+    struct s3_object object = {.size = 8, .etag = "72d27afac8e2fbd3662861b9d607a02c-2"};
+
+    assert_true(s3_multipart_is(&object, parts, 2));
+    object.size = 9;
+    assert_false(s3_multipart_is(&object, parts, 2));
+    object.size = 8;
+    object.etag = "00000000000000000000000000000000-2"; /* as large, and of as many parts */
+    assert_false(s3_multipart_is(&object, parts, 2));
+    snprintf(parts[0].etag, sizeof(parts[0].etag), "opaque");
+    assert_true(s3_multipart_is(&object, parts, 2));
+    assert_false(s3_multipart_is(&object, parts, 1));
+}
+
+static void a_completion_whose_answer_is_lost_was_one_all_the_same(void **state)
+{
+    (void)state;
+    const struct s3_upload_options options = {.bucket = "bucket",
+                                              .put = {.key = "to", .bytes = text, .len = LEN},
+                                              .single_max = 100,
+                                              .part_bytes = 100};
+
+    fake_s3.faults[0] =
+        (struct fake_fault){"CompleteMultipartUpload", 1, 500, "InternalError", NULL, true, false};
+    s3_upload(aws, loop, work, &options, on_put, NULL);
+    loop_run(loop);
+    assert_int_equal(outcome.rc, RC_OK);
+    assert_string_equal(fake_s3_find("to")->bytes, text);
+    fake_s3.faults[0].nth = 2;
+    fake_s3.faults[0].done_all_the_same = false;
+    text[0] = '!';
+    fake_s3_put("to", "another");
+    s3_upload(aws, loop, work, &options, on_put, NULL);
+    loop_run(loop);
+    assert_int_equal(outcome.rc, RC_NETWORK);
+    assert_false(fake_s3.uploads[1].open);
+}
+
 static void parts_grow_so_that_ten_thousand_of_them_suffice(void **state)
 {
     (void)state;
@@ -270,6 +312,8 @@ int main(void)
         CASE(a_canceled_copy_ends_and_is_aborted),
         CASE(the_condition_of_a_large_put_is_that_of_its_completion),
         CASE(a_canceled_upload_ends_and_is_aborted),
+        CASE(what_was_completed_is_known_by_size_and_etag),
+        CASE(a_completion_whose_answer_is_lost_was_one_all_the_same),
         CASE(parts_grow_so_that_ten_thousand_of_them_suffice),
         CASE(checksums_are_those_that_others_compute),
         CASE(times_are_read_as_S3_writes_them),
