@@ -48,6 +48,7 @@ static struct aws *make(struct services *services, struct aws_options options,
                         const char *addressing)
 {
     options.addressing = addressing_of(addressing);
+    options.retry_ms = services->conf->aws_retry_ms;
     options.watch = (struct aws_watch){on_requested, on_retried, services};
     return aws_new(services->loop, services->work, services->http, &options);
 }
@@ -60,7 +61,8 @@ enum rc daemon_open_aws(struct services *services, struct err *err)
     const struct http_client_options http = {.ca_bundle = conf->aws_ca_bundle,
                                              .proxy = conf->aws_proxy,
                                              .allow_plain = conf->aws_allow_plain_http,
-                                             .host_connections = conf->aws_max_connections};
+                                             .host_connections = conf->aws_max_connections,
+                                             .idle_ms = conf->aws_timeout_ms};
 
     if (!raw && !processed && !needs_aws(conf)) {
         return RC_OK;

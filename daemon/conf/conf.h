@@ -60,6 +60,7 @@ struct conf {
     int64_t processed_lease_ms; /**< Of a claim on an object, where daemons share a store. */
     char *aws_ca_bundle, *aws_proxy, *aws_allow_plain_http; /**< NULL: see lib/net/http.h. */
     unsigned aws_max_connections;
+    int64_t aws_timeout_ms, aws_retry_ms;
     char *control_socket;
     char *http_listen; /**< "127.0.0.1:9464"; NULL: no listener. */
     bool http_allow_remote;

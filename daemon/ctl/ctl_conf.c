@@ -45,7 +45,8 @@ enum rc ctl_conf_aws(struct ctl_run *run, const struct conf *conf, enum ctl_acce
     const struct http_client_options http = {.ca_bundle = conf->aws_ca_bundle,
                                              .proxy = conf->aws_proxy,
                                              .allow_plain = conf->aws_allow_plain_http,
-                                             .host_connections = conf->aws_max_connections};
+                                             .host_connections = conf->aws_max_connections,
+                                             .idle_ms = conf->aws_timeout_ms};
     const char *addressing;
     struct aws_options options = options_of(conf, which, &addressing);
 
@@ -55,6 +56,7 @@ enum rc ctl_conf_aws(struct ctl_run *run, const struct conf *conf, enum ctl_acce
     options.addressing = strcmp(addressing, "path") == 0      ? AWS_ADDRESSING_PATH
                          : strcmp(addressing, "virtual") == 0 ? AWS_ADDRESSING_VIRTUAL
                                                               : AWS_ADDRESSING_AUTO;
+    options.retry_ms = conf->aws_retry_ms;
     *ret_aws = aws_new(run->loop, run->work, run->http, &options);
     return RC_OK;
 }

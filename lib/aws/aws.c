@@ -32,6 +32,7 @@ struct aws *aws_new(struct loop *loop, struct work *work, struct http_client *ht
                         .http = http,
                         .anonymous = options->anonymous,
                         .addressing = options->addressing,
+                        .retry_ms = options->retry_ms > 0 ? options->retry_ms : RETRY_FIRST_MS,
                         .watch = options->watch,
                         .bucket = RETRY_BUCKET_FULL,
                         .credentials = credentials_new(loop, work, http, &of_credentials)};
@@ -338,7 +339,7 @@ static bool retry(struct aws_call *call, const struct aws_verdict *verdict)
         return false;
     }
     call->taken = taken;
-    delay_ms = retry_delay_ms(call->attempt, next_random(call->aws));
+    delay_ms = retry_delay_ms(call->attempt, call->aws->retry_ms, next_random(call->aws));
     again_after(call, MAX_OF(delay_ms, verdict->after_ms), reasons[verdict->retry]);
     return true;
 }

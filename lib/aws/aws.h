@@ -56,7 +56,8 @@ struct aws_options {
     const char *profile;      /**< NULL: AWS_PROFILE, or "default". */
     bool anonymous;           /**< Nothing is signed. */
     enum aws_addressing addressing;
-    struct aws_watch watch;                  /**< Functions may be NULL. */
+    int64_t retry_ms;       /**< The longest pause before a first repetition; 0: RETRY_FIRST_MS. */
+    struct aws_watch watch; /**< Functions may be NULL. */
     const char *(*getenv)(const char *name); /**< NULL: the process's. Tests. */
 };
 

@@ -36,6 +36,7 @@ struct aws {
     char *endpoint_url;
     bool anonymous;
     enum aws_addressing addressing;
+    int64_t retry_ms;
     struct aws_watch watch;
     const char *(*getenv)(const char *name);
     char region[AWS_REGION]; /**< "": not known yet. */

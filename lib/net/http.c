@@ -250,6 +250,7 @@ enum rc http_client_new(struct loop *loop, const struct http_client_options *opt
         .user_agent = copy(options->user_agent),
         .allow_plain = copy(options->allow_plain),
         .any_proxy = options->proxy != NULL ? options->proxy[0] != '\0' : proxy_in_environment(),
+        .idle_ms = options->idle_ms > 0 ? options->idle_ms : HTTP_IDLE_MS,
         .watch_due_ms = INT64_MAX,
     };
     client->watch = loop_timer_new(loop, on_watch, client);

@@ -50,6 +50,7 @@ struct http_client_options {
     const char *allow_plain; /**< Hosts that may be spoken to without TLS, separated by commas; "*"
                               *   for all; NULL: those above only. */
     unsigned host_connections; /**< 0: HTTP_HOST_CONNECTIONS. */
+    int64_t idle_ms;           /**< Of calls that say none; 0: HTTP_IDLE_MS. */
 };
 
 /** What to send, and where to put what comes back. */
@@ -64,7 +65,7 @@ struct http_call {
     size_t sink_len;
     size_t body_max;    /**< Longest body that is kept; 0: HTTP_BODY_MAX. */
     int64_t connect_ms; /**< 0: HTTP_CONNECT_MS. */
-    int64_t idle_ms;    /**< No byte in either direction for this long; 0: HTTP_IDLE_MS. */
+    int64_t idle_ms;    /**< No byte in either direction for this long; 0: the client's. */
     int64_t total_ms;   /**< 0: no limit. */
     bool fresh; /**< On a new connection with a fresh look-up of the name: after a failure. */
     /** May be NULL. Bytes of the body that libcurl has taken so far; on the loop. */

@@ -63,6 +63,7 @@ struct http_client {
     struct loop *loop;
     CURLM *multi;
     char *ca_bundle, *proxy, *user_agent, *allow_plain;
+    int64_t idle_ms;
     bool any_proxy;              /**< Some transfer may go through one. */
     struct loop_timer *deadline; /**< libcurl's. */
     bool acting;                 /**< libcurl is being called by http_loop.c, */

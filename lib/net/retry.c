@@ -2,8 +2,6 @@
 
 #include "lib/base/mem.h"
 
-#define FIRST_MS 1000
-
 bool retry_bucket_take(struct retry_bucket *bucket, enum retry_reason reason, unsigned *ret_taken)
 {
     const unsigned cost = reason == RETRY_TIMED_OUT ? RETRY_COST_TIMEOUT : RETRY_COST;
@@ -23,12 +21,12 @@ void retry_bucket_refund(struct retry_bucket *bucket, unsigned taken)
     bucket->tokens += MIN_OF(refund, RETRY_TOKENS - bucket->tokens);
 }
 
-int64_t retry_delay_ms(unsigned attempt, uint64_t random)
+int64_t retry_delay_ms(unsigned attempt, int64_t first_ms, uint64_t random)
 {
-    const unsigned doublings = attempt > 0 ? attempt - 1 : 0;
-    const uint64_t cap = doublings < 6
-                             ? MIN_OF((uint64_t)FIRST_MS << doublings, (uint64_t)RETRY_CAP_MS)
-                             : RETRY_CAP_MS;
+    uint64_t cap = (uint64_t)first_ms;
 
-    return (int64_t)(((unsigned __int128)random * cap) >> 64);
+    for (unsigned i = 1; i < attempt && cap < RETRY_CAP_MS; i++) {
+        cap *= 2;
+    }
+    return (int64_t)(((unsigned __int128)random * MIN_OF(cap, (uint64_t)RETRY_CAP_MS)) >> 64);
 }

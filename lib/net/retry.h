@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define RETRY_ATTEMPTS 3
+#define RETRY_FIRST_MS 1000
 #define RETRY_CAP_MS 20000
 #define RETRY_TOKENS 500
 #define RETRY_COST 5
@@ -29,6 +30,6 @@ struct retry_bucket {
 bool retry_bucket_take(struct retry_bucket *bucket, enum retry_reason reason, unsigned *ret_taken);
 /** `taken` 0: a first try that went well. */
 void retry_bucket_refund(struct retry_bucket *bucket, unsigned taken);
-/** Before attempt `attempt` + 1 (the first is 1): evenly between 0 and min(2^(attempt-1) s, cap).
- * `random` is any 64 bits. */
-int64_t retry_delay_ms(unsigned attempt, uint64_t random);
+/** Before attempt `attempt` + 1 (the first is 1): evenly between 0 and min(2^(attempt-1) *
+ * `first_ms`, cap). `random` is any 64 bits. */
+int64_t retry_delay_ms(unsigned attempt, int64_t first_ms, uint64_t random);

@@ -52,12 +52,12 @@ static void delays_spread_over_a_span_that_doubles_up_to_the_cap(void **state)
     static const int64_t spans[] = {1000, 2000, 4000, 8000, 16000, 20000, 20000, 20000};
 
     for (unsigned i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-        assert_int_equal(retry_delay_ms(i + 1, 0), 0);
-        assert_int_equal(retry_delay_ms(i + 1, UINT64_MAX), spans[i] - 1);
-        assert_int_equal(retry_delay_ms(i + 1, UINT64_MAX / 2 + 1), spans[i] / 2);
+        assert_int_equal(retry_delay_ms(i + 1, RETRY_FIRST_MS, 0), 0);
+        assert_int_equal(retry_delay_ms(i + 1, RETRY_FIRST_MS, UINT64_MAX), spans[i] - 1);
+        assert_int_equal(retry_delay_ms(i + 1, RETRY_FIRST_MS, UINT64_MAX / 2 + 1), spans[i] / 2);
     }
-    assert_int_equal(retry_delay_ms(1000000, UINT64_MAX), 19999);
-    assert_true(retry_delay_ms(0, UINT64_MAX) < 1000);
+    assert_int_equal(retry_delay_ms(1000000, RETRY_FIRST_MS, UINT64_MAX), 19999);
+    assert_true(retry_delay_ms(0, RETRY_FIRST_MS, UINT64_MAX) < 1000);
 }
 
 int main(void)
