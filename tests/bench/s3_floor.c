@@ -261,8 +261,9 @@ static double micros(struct timeval time)
 int main(int argc, char **argv)
 {
     const int64_t began_ms = now_mono_ms();
-    struct rusage used;
+    struct rusage before, used;
 
+    getrusage(RUSAGE_SELF, &before);
     must(argc >= 5, "usage: s3_floor PORT raw|curl|sha256 COUNT SIZE IN_FLIGHT");
     load.port = (unsigned)strtoul(argv[1], NULL, 10);
     load.count = strtoul(argv[3], NULL, 10);
@@ -281,7 +282,9 @@ int main(int argc, char **argv)
     }
     getrusage(RUSAGE_SELF, &used);
     printf("%lu %.6f %.2f %.2f\n", load.done, (double)(now_mono_ms() - began_ms) / 1000,
-           (micros(used.ru_utime) + micros(used.ru_stime)) / (double)load.done,
-           micros(used.ru_utime) / (double)load.done);
+           (micros(used.ru_utime) + micros(used.ru_stime) - micros(before.ru_utime) -
+            micros(before.ru_stime)) /
+               (double)load.done,
+           (micros(used.ru_utime) - micros(before.ru_utime)) / (double)load.done);
     return 0;
 }

@@ -5,9 +5,9 @@
  *     s3_load ENDPOINT list BUCKET
  *     s3_load ENDPOINT receive COUNT IN_FLIGHT            messages taken and deleted, ten at a time
  *
- * It prints what it did, the seconds that took from main() on, its CPU time in microseconds a
- * piece, its largest size in kB, and that part of the CPU time that was spent in user mode. Objects
- * are k00000000 and so on; copies go from BUCKET to BUCKET-copy.
+ * It prints what it did, the seconds that took from main() on, its CPU time since then in
+ * microseconds a piece, its largest size in kB, and that part of the CPU time that was spent in
+ * user mode. Objects are k00000000 and so on; copies go from BUCKET to BUCKET-copy.
  */
 #include <stdio.h>
 #include <string.h>
@@ -187,6 +187,11 @@ static unsigned options(int argc, char **argv)
     return is_listing ? 1 : (unsigned)strtoul(argv[is_queue ? 4 : 5], NULL, 10);
 }
 
+static double micros(struct timeval time)
+{
+    return (double)time.tv_sec * 1e6 + (double)time.tv_usec;
+}
+
 int main(int argc, char **argv)
 {
     int64_t began_ms = now_mono_ms();
@@ -194,10 +199,11 @@ int main(int argc, char **argv)
     struct slot *slots = mem_zeroed(in_flight * sizeof(*slots));
     struct aws_options access = {.region = "us-east-1", .endpoint_url = argv[1]};
     struct http_client *http;
-    struct rusage used;
+    struct rusage before, used;
     struct err err;
     double user_us, system_us;
 
+    getrusage(RUSAGE_SELF, &before);
     load.loop = loop_new();
     struct work *work = work_new(load.loop, (unsigned[WORK_LANE_COUNT]){1, 1, 1, 1, 1});
     if (http_client_new(load.loop, &(struct http_client_options){0}, &http, &err) != RC_OK) {
@@ -210,8 +216,8 @@ int main(int argc, char **argv)
     }
     loop_run(load.loop);
     getrusage(RUSAGE_SELF, &used);
-    user_us = (double)used.ru_utime.tv_sec * 1e6 + (double)used.ru_utime.tv_usec;
-    system_us = (double)used.ru_stime.tv_sec * 1e6 + (double)used.ru_stime.tv_usec;
+    user_us = micros(used.ru_utime) - micros(before.ru_utime);
+    system_us = micros(used.ru_stime) - micros(before.ru_stime);
     printf("%lu %.6f %.2f %ld %.2f\n", load.done, (double)(now_mono_ms() - began_ms) / 1000,
            (user_us + system_us) / (double)load.done, used.ru_maxrss, user_us / (double)load.done);
     return 0; /* what is under way ends with the process */

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 RELEASE = os.environ.get("SEVIRD_RELEASE_BUILD")
-ON_FAKE = int(os.environ.get("SEVIRD_QUEUE_SCALE", "1500" if RELEASE else "300"))
+ON_FAKE = int(os.environ.get("SEVIRD_QUEUE_SCALE", "400" if RELEASE else "300"))
 ON_MOTO = 500 if RELEASE else 100
 
 
