@@ -10,21 +10,18 @@
 #include "daemon/job/job_lease_p.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "daemon/services.h"
 #include "lib/aws/aws.h"
-#include "lib/base/digest.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
 #include "lib/base/str.h"
 
 #define CLAIM_MAX 65536
-#define LEASE_TAKE 20
 #define TRIES 5                /**< Of a look and a put, when others are at it too. */
 #define SKEW_MS INT64_C(10000) /**< At most: how much two clocks may differ. */
 #define DATE_MS INT64_C(1000)  /**< HTTP cuts its dates down to the second. */
@@ -56,8 +53,8 @@ struct lease {
     /* the claim that was seen */
     char *bytes;
     size_t len;
-    int64_t seen_modified_ms, seen_since_ms, seen_lease_ms;
-    char seen_owner[64], seen_who[JOB_LEASE_WHO], seen_take[LEASE_TAKE];
+    int64_t seen_modified_ms;
+    struct lease_claim seen;
 
     job_lease_lost_fn *lost;
     job_lease_fn *done; /**< NULL: nobody waits. */
@@ -78,19 +75,6 @@ int64_t lease_now_ms(const struct job_leases *leases)
     const struct aws *aws = leases->services->processed_aws;
 
     return now_wall_ms() + (aws != NULL ? aws_clock_offset_s(aws) * 1000 : 0);
-}
-
-char *job_lease_key(const char *source_key)
-{
-    scoped(free) char *key = str_printf("_claims/%s.json", source_key);
-    char hex[DIGEST_HEX];
-    struct err unused;
-
-    if (uri_check_key(key, &unused) == RC_OK) {
-        return TAKE(key);
-    }
-    digest_sha256_hex(source_key, strlen(source_key), hex);
-    return str_printf("_claims/%s.json", hex);
 }
 
 /* ---- the list */
@@ -155,11 +139,11 @@ static void answer(struct lease *lease, enum job_lease_outcome outcome, const st
 
     if (outcome == LEASE_HELD) {
         const int64_t now_ms = lease_now_ms(lease->leases);
-        const int64_t age_ms = MAX_OF(now_ms - lease->seen_since_ms, (int64_t)0);
-        const int64_t left_ms = lease->seen_modified_ms + lease->seen_lease_ms - now_ms;
+        const int64_t age_ms = MAX_OF(now_ms - lease->seen.since_ms, (int64_t)0);
+        const int64_t left_ms = lease->seen_modified_ms + lease->seen.lease_ms - now_ms;
 
         /* It may be over at any moment; the longer it takes, the less often we look. */
-        snprintf(result.who, sizeof(result.who), "%s", lease->seen_who);
+        snprintf(result.who, sizeof(result.who), "%s", lease->seen.who);
         result.again_ms = now_wall_ms() + MAX_OF(MIN_OF(age_ms / 2, left_ms), AGAIN_MIN_MS);
     }
     if (done != NULL) {
@@ -210,21 +194,6 @@ static void hold(struct lease *lease, int64_t began_ms)
 
 /* ---- the claim as text */
 
-static char *describe(const struct job *job)
-{
-    struct strbuf text = {0};
-
-    strbuf_puts(&text, "\"key\": ");
-    strbuf_json(&text, job->object.key);
-    strbuf_puts(&text, ", \"etag\": ");
-    strbuf_json(&text, job->object.etag);
-    strbuf_puts(&text, ", \"version\": ");
-    strbuf_json(&text, job->object.version);
-    strbuf_puts(&text, ", \"sequencer\": ");
-    strbuf_json(&text, job->object.sequencer);
-    return strbuf_take(&text);
-}
-
 static void write_claim(struct lease *lease, const char *if_match)
 {
     const struct job_leases *leases = lease->leases;
@@ -255,46 +224,30 @@ static void write_over(struct lease *lease)
     write_claim(lease, lease->over);
 }
 
-static void take_text(const json_t *root, const char *name, char *ret_text, size_t size)
-{
-    const char *text = json_string_value(json_object_get(root, name));
-
-    snprintf(ret_text, size, "%s", text != NULL ? text : "?");
-}
-
-/** One that nobody can read is somebody's all the same, until it is too old. */
 static void read_claim(struct lease *lease)
 {
-    json_error_t problem;
-    json_t *root = json_loadb(lease->bytes, lease->len, JSON_REJECT_DUPLICATES, &problem);
-
-    take_text(root, "owner", lease->seen_owner, sizeof(lease->seen_owner));
-    take_text(root, "who", lease->seen_who, sizeof(lease->seen_who));
-    take_text(root, "take", lease->seen_take, sizeof(lease->seen_take));
-    lease->seen_since_ms = json_integer_value(json_object_get(root, "since_ms"));
-    lease->seen_lease_ms = json_integer_value(json_object_get(root, "lease_ms"));
-    if (lease->seen_lease_ms <= 0 || lease->seen_lease_ms > 24 * 3600 * INT64_C(1000)) {
-        lease->seen_lease_ms = lease_ms(lease->leases);
+    lease_read(lease->bytes, lease->len, &lease->seen);
+    if (lease->seen.lease_ms <= 0) {
+        lease->seen.lease_ms = lease_ms(lease->leases);
     }
-    if (lease->seen_since_ms <= 0) {
-        lease->seen_since_ms = lease->seen_modified_ms;
+    if (lease->seen.since_ms <= 0) {
+        lease->seen.since_ms = lease->seen_modified_ms;
     }
-    json_decref(root);
 }
 
 /** The claim that was seen was made by this very taking of it: our own put, whose answer was lost.
  */
 static bool is_this_taking(const struct lease *lease)
 {
-    return strcmp(lease->seen_take, lease->take) == 0;
+    return strcmp(lease->seen.take, lease->take) == 0;
 }
 
 static bool is_dead(const struct lease *lease)
 {
-    const int64_t skew_ms = MIN_OF(lease->seen_lease_ms / 4, SKEW_MS);
+    const int64_t skew_ms = MIN_OF(lease->seen.lease_ms / 4, SKEW_MS);
 
     return lease_now_ms(lease->leases) >
-           lease->seen_modified_ms + DATE_MS + lease->seen_lease_ms + skew_ms;
+           lease->seen_modified_ms + DATE_MS + lease->seen.lease_ms + skew_ms;
 }
 
 /* ---- steps */
@@ -399,7 +352,7 @@ static void on_read(const struct err *err, void *arg)
         return;
     }
     read_claim(lease);
-    lease->was_ours = strcmp(lease->seen_owner, lease->leases->owner) == 0;
+    lease->was_ours = strcmp(lease->seen.owner, lease->leases->owner) == 0;
     /* What was ours before a restart has a job here that will ask for it. */
     if (lease->sweep ? !lease->was_ours && is_dead(lease) : lease->was_ours || is_dead(lease)) {
         lease->step = REPLACE;
@@ -423,7 +376,7 @@ static void on_replaced(const struct err *err, void *arg)
     }
     if (!lease->was_ours) {
         log_note(LOG_JOB, "the claim on '%s' was not renewed by %s: taken over", lease->key,
-                 lease->seen_who);
+                 lease->seen.who);
     }
     /* Of our own, a put whose answer was lost, it says the same: we have it since then. */
     answer(lease, lease->was_ours && !is_this_taking(lease) ? LEASE_KEPT : LEASE_TAKEN, NULL);
@@ -477,12 +430,12 @@ static void on_checked_bytes(const struct err *err, void *arg)
     if (err == NULL) {
         read_claim(lease);
     }
-    if (err == NULL && strcmp(lease->seen_owner, lease->leases->owner) == 0 &&
+    if (err == NULL && strcmp(lease->seen.owner, lease->leases->owner) == 0 &&
         is_this_taking(lease)) {
         hold(lease, now_mono_ms());
         return;
     }
-    lose(lease, err == NULL ? lease->seen_who : "somebody");
+    lose(lease, err == NULL ? lease->seen.who : "somebody");
 }
 
 static void on_checked(const struct store_object *object, const struct err *err, void *arg)
@@ -650,7 +603,7 @@ static void take_again(struct lease *lease, const struct job *job, job_lease_los
     lease->arg = arg;
     if (lease->sweep) { /* it was to be removed only, and is the job's now */
         free(lease->about);
-        lease->about = describe(job);
+        lease->about = lease_describe(job);
         lease->sweep = false;
         tell_gone(lease);
         lease->give_up = lease->step == DROP;
@@ -687,7 +640,7 @@ static struct lease *lease_new(struct job_leases *leases, const struct job *job)
         .next = leases->first,
         .key = str_dup(job->object.key),
         .claim_key = job_lease_key(job->object.key),
-        .about = describe(job),
+        .about = lease_describe(job),
         .step = MAKE,
         .since_ms = lease_now_ms(leases),
     };
