@@ -97,7 +97,8 @@ def test_a_hundred_objects_that_come_during_a_run_are_one_more(moto, daemon):
         status = daemon.wait_for(lambda status: status["jobs"]["DONE"] == 101)
         assert status["runs"] == []
         assert len(tables(moto)) == 101
-        assert (glue.crawls(), glue.runs()) == (2, 2)
+        assert glue.crawls() == 2
+        assert glue.runs() in (1, 2)  # the first may go with the others, if they come in time
         daemon.stop()
 
 
