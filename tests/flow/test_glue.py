@@ -167,7 +167,8 @@ def test_killed_at_every_move_it_starts_no_other_run(moto, daemon, by_local_engi
         daemon.wait_for(lambda _: glue.found() == set())
         daemon.stop()
     if point == "SEVIRD_CRASH_AT":
-        assert {told for new in deaths for told in new if len(new) == 1} >= MOVES
+        # A move and its run may be one commit: then there is nothing between them to be killed at.
+        assert {told for new in deaths for told in new if len(new) <= 2} >= MOVES
     assert len(deaths) > 14
 
 
