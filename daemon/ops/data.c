@@ -164,15 +164,10 @@ static enum rc draw_overview(struct db *db, void *arg, struct err *err)
 {
     struct drawing *drawing = arg;
     const int64_t began_us = now_mono_us();
-    struct err ignored;
 
-    if (db_exec(db, "BEGIN", err) != RC_OK) {
-        return err->rc;
-    }
     strbuf_puts(&drawing->out, "{\"charts\":{");
     const enum rc rc = draw_from(db, drawing, err);
 
-    (void)db_exec(db, "COMMIT", &ignored); /* it has only read */
     strbuf_printf(&drawing->out, "\n},\"took_ms\":%.1f}\n",
                   (double)(now_mono_us() - began_us) / 1000);
     return rc;

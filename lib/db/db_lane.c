@@ -182,7 +182,10 @@ static void read_one(struct task *task)
         return;
     }
     task->deadline_us = now_mono_us() + task->lane->limit_ms * 1000;
-    item->err.rc = item->fn(task->db, item->arg, &item->err);
+    item->err.rc = db_exec(task->db, "BEGIN", &item->err);
+    if (item->err.rc == RC_OK) {
+        item->err.rc = item->fn(task->db, item->arg, &item->err);
+    }
     if (item->err.rc == RC_TIMEOUT && is_overdue(task)) {
         err_set(&item->err, RC_TIMEOUT, "the query took longer than %" PRId64 " ms",
                 task->lane->limit_ms);

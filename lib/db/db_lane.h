@@ -7,7 +7,8 @@
  * before visible. A commit that fails fails every write in it.
  *
  * A reader lane opens a read-only connection a task (kept and reused) and interrupts a read that
- * takes longer than its limit (RC_TIMEOUT).
+ * takes longer than its limit (RC_TIMEOUT). All statements of one read see a database as it was
+ * when the first of them looked at it.
  *
  * Thread:     the loop's; `fn` runs on the lane's worker and owns `arg` meanwhile.
  * Completion: `done` later, exactly once, in the order of submission for a writer. `err` is NULL on

@@ -392,10 +392,64 @@ static void an_attachment_is_there_for_every_read(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/** Rows before and after somebody else has written one. */
+struct glance {
+    int64_t before, after;
+    bool over;
+};
+
+static int64_t count_here(struct db *db)
+{
+    struct err err;
+    struct db_stmt *stmt = db_prepare(db, "SELECT count(*) FROM t", &err);
+    int64_t count;
+
+    db_step(stmt, &err);
+    count = db_int(stmt, 0);
+    db_reset(stmt);
+    return count;
+}
+
+static enum rc read_twice(struct db *db, void *arg, struct err *err)
+{
+    struct glance *glance = arg;
+    scoped(db_close) struct db *other = NULL;
+
+    glance->before = count_here(db);
+    if (db_open(path, DB_READ_WRITE, false, &other, err) != RC_OK ||
+        db_exec(other, "INSERT INTO t SELECT count(*) + 1000 FROM t", err) != RC_OK) {
+        return err->rc;
+    }
+    glance->after = count_here(db);
+    return RC_OK;
+}
+
+static void on_glanced(const struct err *err, void *arg)
+{
+    struct glance *glance = arg;
+
+    glance->over = err == NULL;
+}
+
+static void all_statements_of_a_read_see_the_same(void **state)
+{
+    (void)state;
+    for (int64_t rows = 0; rows < 3; rows++) {
+        struct glance glance = {.over = false};
+
+        db_lane_submit(reader, read_twice, on_glanced, &glance);
+        uv_run(loop_uv(loop), UV_RUN_DEFAULT);
+        assert_true(glance.over);
+        assert_int_equal(glance.before, rows); /* the next read sees what is new */
+        assert_int_equal(glance.after, rows);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_burst_costs_one_commit),
+        TEST(all_statements_of_a_read_see_the_same),
         TEST(durable_before_told),
         TEST(one_that_fails_is_undone_alone),
         TEST(a_commit_that_fails_fails_every_write_in_it),
