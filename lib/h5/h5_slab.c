@@ -15,7 +15,7 @@
 #include "lib/h5/h5_helper_p.h"
 
 #define PIECE_BYTES (4ull << 20)
-#define FAR_PIECE_BYTES (1ull << 20)
+#define FAR_PIECE_BYTES (5ull << 18)
 #define IN_FLIGHT 8
 /** Fetching this much too much is cheaper than one more request. */
 #define MAX_GAP 65536
