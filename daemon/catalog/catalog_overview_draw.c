@@ -507,6 +507,13 @@ static struct front take_front(const struct sketch *sketch, order_fn *order, uin
     return front;
 }
 
+static void add_who(struct sketch *sketch, const struct overview_event *event)
+{
+    add_text(sketch, event->id);
+    add_text(sketch, event->event_type);
+    add_text(sketch, event->time);
+}
+
 static void add_box(struct sketch *sketch, const struct overview_event *event)
 {
     for (unsigned i = 0; i < ARRAY_LEN(event->box); i++) {
@@ -525,9 +532,7 @@ static void draw_boxes(struct sketch *sketch)
     head(sketch, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < front.count; i++) {
         catalog_result_row(&sketch->result);
-        add_text(sketch, front.events[i]->id);
-        add_text(sketch, front.events[i]->event_type);
-        add_text(sketch, front.events[i]->time);
+        add_who(sketch, front.events[i]);
         add_box(sketch, front.events[i]);
         add_number(sketch, front.events[i]->areas[sketch->level]);
         catalog_result_row_end(&sketch->result);
@@ -546,9 +551,7 @@ static void draw_strongest(struct sketch *sketch)
     head(sketch, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < front.count; i++) {
         catalog_result_row(&sketch->result);
-        add_text(sketch, front.events[i]->id);
-        add_text(sketch, front.events[i]->event_type);
-        add_text(sketch, front.events[i]->time);
+        add_who(sketch, front.events[i]);
         add_number(sketch, front.events[i]->areas[sketch->level]);
         add_text(sketch, front.events[i]->peak);
         catalog_result_row_end(&sketch->result);

@@ -673,8 +673,7 @@ void job_lease_take(struct job_leases *leases, const struct job *job, job_lease_
 void lease_sweep(struct job_leases *leases, const char *key, const struct store_object *seen,
                  loop_fn *done, void *arg)
 {
-    const struct job job = {
-        .object = {.key = (char *)key, .etag = "", .version = "", .sequencer = ""}};
+    const struct job job = {.object = {.key = key, .etag = "", .version = "", .sequencer = ""}};
 
     if (find(leases, key) != NULL) {
         loop_defer(leases->services->loop, done, arg);

@@ -83,11 +83,6 @@ static bool has_checksum(const struct aws_request *request)
     return false;
 }
 
-static bool is_loopback(const struct aws_call *call)
-{
-    return http_is_loopback(call->endpoint.host);
-}
-
 static const char *payload(struct aws_call *call)
 {
     const struct aws_request *request = &call->request;
@@ -95,7 +90,8 @@ static const char *payload(struct aws_call *call)
     if (request->body_len == 0) {
         return SIGV4_EMPTY_SHA256;
     }
-    if (is_s3(call) && (call->endpoint.tls || (has_checksum(request) && is_loopback(call)))) {
+    if (is_s3(call) &&
+        (call->endpoint.tls || (has_checksum(request) && http_is_loopback(call->endpoint.host)))) {
         return SIGV4_UNSIGNED_PAYLOAD;
     }
     if (call->payload_sha256[0] == '\0') {

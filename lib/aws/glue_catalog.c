@@ -258,6 +258,17 @@ static json_t *partition_json(const struct glue_table *table,
                      storage_json(table, partition->location));
 }
 
+/** `list`, which is taken over, as the member that this operation calls it. */
+static struct aws_call *send_batch(struct aws *aws, const char *operation, const char *member,
+                                   json_t *list, const struct glue_table *table,
+                                   struct glue_call *call)
+{
+    return glue_send(aws, operation,
+                     json_pack("{s:s, s:s, s:o}", "DatabaseName", table->database, "TableName",
+                               table->name, member, list),
+                     call);
+}
+
 struct aws_call *glue_partitions_create(struct aws *aws, const struct glue_table *table,
                                         const struct glue_partition *partitions, unsigned count,
                                         glue_partitions_fn *done, void *arg)
@@ -270,10 +281,7 @@ struct aws_call *glue_partitions_create(struct aws *aws, const struct glue_table
     for (unsigned i = 0; i < count; i++) {
         json_array_append_new(list, partition_json(table, &partitions[i]));
     }
-    return glue_send(aws, "BatchCreatePartition",
-                     json_pack("{s:s, s:s, s:o}", "DatabaseName", table->database, "TableName",
-                               table->name, "PartitionInputList", list),
-                     &call);
+    return send_batch(aws, "BatchCreatePartition", "PartitionInputList", list, table, &call);
 }
 
 struct aws_call *glue_partitions_update(struct aws *aws, const struct glue_table *table,
@@ -289,10 +297,7 @@ struct aws_call *glue_partitions_update(struct aws *aws, const struct glue_table
                                               values_json(table, &partitions[i]), "PartitionInput",
                                               partition_json(table, &partitions[i])));
     }
-    return glue_send(aws, "BatchUpdatePartition",
-                     json_pack("{s:s, s:s, s:o}", "DatabaseName", table->database, "TableName",
-                               table->name, "Entries", list),
-                     &call);
+    return send_batch(aws, "BatchUpdatePartition", "Entries", list, table, &call);
 }
 
 struct aws_call *glue_partitions_delete(struct aws *aws, const struct glue_table *table,
@@ -307,8 +312,5 @@ struct aws_call *glue_partitions_delete(struct aws *aws, const struct glue_table
         json_array_append_new(list,
                               json_pack("{s:o}", "Values", values_json(table, &partitions[i])));
     }
-    return glue_send(aws, "BatchDeletePartition",
-                     json_pack("{s:s, s:s, s:o}", "DatabaseName", table->database, "TableName",
-                               table->name, "PartitionsToDelete", list),
-                     &call);
+    return send_batch(aws, "BatchDeletePartition", "PartitionsToDelete", list, table, &call);
 }
