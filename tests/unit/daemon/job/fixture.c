@@ -222,3 +222,13 @@ struct intake_result sight(struct sighting sighting)
     run_until(&answered);
     return result;
 }
+
+void sight_many(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char key[24];
+
+        snprintf(key, sizeof(key), "%03u.h5", i);
+        sight(seen(key, "e1", 1000));
+    }
+}

@@ -42,3 +42,5 @@ struct sighting seen(const char *key, const char *etag, int64_t modified_ms);
 struct sighting gone(const char *key);
 /** One sighting through services.intake; waits for it. */
 struct intake_result sight(struct sighting sighting);
+/** New ones, of any moment: "000.h5", "001.h5" and so on. */
+void sight_many(unsigned count);

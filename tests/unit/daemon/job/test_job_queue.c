@@ -321,12 +321,7 @@ static void held_jobs_wait_and_excluded_ones_are_skipped(void **state)
 static void no_more_work_at_once_than_there_are_slots(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 40; i++) {
-        char key[16];
-
-        snprintf(key, sizeof(key), "%02u.h5", i);
-        sight(seen(key, "e", 1000));
-    }
+    sight_many(40);
     job_queue_start(services.queue);
     run_until_idle();
     assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'DONE'"), 40);
@@ -336,12 +331,7 @@ static void no_more_work_at_once_than_there_are_slots(void **state)
 static void more_jobs_than_the_window_holds_are_all_done(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 300; i++) {
-        char key[16];
-
-        snprintf(key, sizeof(key), "%03u.h5", i);
-        sight(seen(key, "e", 1000));
-    }
+    sight_many(300);
     trace[0] = '\0';
     job_queue_start(services.queue);
     run_until_idle();
@@ -358,15 +348,10 @@ static bool four_are_held(void *arg)
 /** A look asks for more rows than the window holds, by those that are at work. */
 static void what_a_look_finds_beyond_the_window_is_not_forgotten(void **state)
 {
-    static const char *const keys[] = {"00.h5", "01.h5", "02.h5", "03.h5"};
+    static const char *const keys[] = {"000.h5", "001.h5", "002.h5", "003.h5"};
 
     (void)state;
-    for (unsigned i = 0; i < 70; i++) {
-        char key[16];
-
-        snprintf(key, sizeof(key), "%02u.h5", i);
-        sight(seen(key, "e", 1000));
-    }
+    sight_many(70);
     change("UPDATE jobs SET resume = 'EXTRACTED', state = 'EXTRACTED'");
     fixture_reopen();
     for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
@@ -438,12 +423,7 @@ static void what_arrives_while_others_move_is_not_forgotten(void **state)
 {
     (void)state;
     job_queue_start(services.queue);
-    for (unsigned i = 0; i < 150; i++) {
-        char key[16];
-
-        snprintf(key, sizeof(key), "%03u.h5", i);
-        sight(seen(key, "e", 1000));
-    }
+    sight_many(150);
     run_until_idle();
     assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'DONE'"), 150);
 }

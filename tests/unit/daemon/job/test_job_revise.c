@@ -362,12 +362,7 @@ static void a_job_quarantined_for_something_else_is_not_run_for_a_key(void **sta
 static void many_are_compared_in_bounded_batches(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 600; i++) {
-        char key[32];
-
-        snprintf(key, sizeof(key), "vil/%03u.h5", i);
-        sight(seen(key, "e1", 1000));
-    }
+    sight_many(600);
     change("UPDATE jobs SET state = 'DONE', resume = 'CRAWLED', kind = 'hdf5', rows_digest = 'x'");
     fixture_reopen();
     job_queue_start(services.queue);
