@@ -235,8 +235,7 @@ static enum rc render_sheet(const struct event_input *input, const struct paint 
     return RC_OK;
 }
 
-/** For palette indices: where the pixels were, once they are planes. A code has two bytes or more.
- */
+/** For palette indices: where the pixels were, once they are planes. No code is smaller. */
 static enum rc prepare_indices(const struct event_input *input, struct event_scratch *scratch,
                                uint8_t **ret_indices, struct err *err)
 {

@@ -125,6 +125,51 @@ static void used_again_it_gives_the_same(void **state)
     assert_memory_equal(output.pictures[2].sha256, sha256, sizeof(sha256));
 }
 
+/** All that is made of codes of two bytes, as one text. */
+static void render_wide(bool spent, struct strbuf *ret_made)
+{
+    int16_t codes[SIDE * SIDE * FRAMES];
+    struct err err;
+
+    for (int i = 0; i < SIDE * SIDE * FRAMES; i++) {
+        codes[i] = (int16_t)(i % 5 == 0 ? -32768 : -7000 + 251 * i);
+    }
+    const struct event_input input = {
+        .type = SEVIR_IR069,
+        .row = &row,
+        .pixels = codes,
+        .pixels_spent = spent,
+        .sample = SAMPLE_I16,
+        .height = SIDE,
+        .width = SIDE,
+        .frames = FRAMES,
+        .images = IMAGES_FRAMES,
+        .image_prefix = "images/img_type=ir069/id=S1/",
+    };
+
+    assert_int_equal(event_render(&input, &scratch, &output, &err), RC_OK);
+    assert_int_equal(output.picture_count, FRAMES + 1);
+    strbuf_puts(ret_made, strbuf_text(&output.rows));
+    for (unsigned i = 0; i < output.picture_count; i++) {
+        strbuf_add(ret_made, output.pictures[i].png.data, output.pictures[i].png.len);
+    }
+    for (int i = 0; i < SIDE * SIDE * FRAMES && !spent; i++) {
+        assert_int_equal(codes[i], i % 5 == 0 ? -32768 : -7000 + 251 * i);
+    }
+    event_output_reset(&output);
+}
+
+static void it_is_the_same_where_pixels_may_be_written_over(void **state)
+{
+    scoped(strbuf_done) struct strbuf kept = {0}, spent = {0};
+
+    (void)state;
+    render_wide(false, &kept);
+    render_wide(true, &spent);
+    assert_int_equal(kept.len, spent.len);
+    assert_memory_equal(kept.data, spent.data, kept.len);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +179,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(frames_that_the_catalog_does_not_know_have_no_time, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(pictures_as_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_is_the_same_where_pixels_may_be_written_over, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(used_again_it_gives_the_same, setup, teardown),
     };
     return cmocka_run_group_tests_name("event_render", tests, NULL, NULL);
