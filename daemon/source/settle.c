@@ -173,6 +173,13 @@ void settle_look(struct settle *settle, const char *key, enum sighting_source so
     }
 }
 
+/** Monotonic, for a wait by the wall's clock: each is cut to the millisecond in its own phase, so
+ * that a wait may else end one too early. */
+static int64_t moment_in(int64_t wait_ms)
+{
+    return now_mono_ms() + wait_ms + (wait_ms > 0);
+}
+
 bool settle_add(struct settle *settle, const struct store_object *object, int64_t wait_ms,
                 enum sighting_source source)
 {
@@ -185,7 +192,7 @@ bool settle_add(struct settle *settle, const struct store_object *object, int64_
         return false;
     }
     entry = add(settle, object->key, object->etag, source);
-    entry->ripe_ms = entry->due_ms = now_mono_ms() + wait_ms;
+    entry->ripe_ms = entry->due_ms = moment_in(wait_ms);
     arm_for(settle, entry);
     return true;
 }
@@ -241,19 +248,17 @@ static void gather(struct settle *settle)
 static void judge(struct settle *settle, struct look *look, const struct store_object *object)
 {
     struct entry *entry = look->entry;
-    int64_t now_ms = now_mono_ms();
 
     if (strcmp(entry->etag, object->etag) != 0) {
         free(entry->etag);
         entry->etag = str_dup(object->etag);
-        entry->ripe_ms =
-            now_ms + settle_wait_ms(object->modified_ms, settle->services->conf->sources_settle_ms,
-                                    now_wall_ms());
+        entry->ripe_ms = moment_in(settle_wait_ms(
+            object->modified_ms, settle->services->conf->sources_settle_ms, now_wall_ms()));
     }
     entry->size = object->size;
     entry->modified_ms = object->modified_ms;
     entry->due_ms = entry->ripe_ms;
-    look->fate = entry->ripe_ms <= now_ms ? TAKE : WAIT;
+    look->fate = entry->ripe_ms <= now_mono_ms() ? TAKE : WAIT;
 }
 
 /** Heads come back in any order; each is told which look it is for by its key. */
