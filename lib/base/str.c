@@ -1,10 +1,6 @@
 #include "lib/base/str.h"
 
 #include <ctype.h>
-#include <float.h>
-#include <locale.h>
-#include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -239,85 +235,6 @@ void strbuf_csv(struct strbuf *buf, const char *text, size_t len)
     strbuf_putc(buf, '"');
 }
 
-static locale_t made_locale;
-
-static void make_locale(void)
-{
-    made_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (made_locale == (locale_t)0) {
-        abort();
-    }
-}
-
-/** Numbers are written and read as in C, whatever the program's locale is. */
-static locale_t c_locale(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, make_locale);
-    return made_locale;
-}
-
-/** A value of at most four decimals, as most are, without printf(): where the digits stand for it
- * and are no more than 15, they are those that %.15g would show. */
-static bool add_short(struct strbuf *buf, double value)
-{
-    enum { SCALE = 10000 };
-    const double scaled = fabs(value) * SCALE;
-    char text[24], *at = text + sizeof(text);
-
-    if (!(scaled < 1e15) || (value == 0 && signbit(value))) {
-        return false;
-    }
-    uint64_t digits = (uint64_t)(scaled + 0.5);
-
-    if ((double)digits / SCALE != fabs(value)) {
-        return false;
-    }
-    if (digits % SCALE != 0) {
-        unsigned decimals = 4;
-
-        for (; digits % 10 == 0; digits /= 10) {
-            decimals--;
-        }
-        for (; decimals > 0; decimals--, digits /= 10) {
-            *--at = (char)('0' + digits % 10);
-        }
-        *--at = '.';
-    } else {
-        digits /= SCALE;
-    }
-    do {
-        *--at = (char)('0' + digits % 10);
-        digits /= 10;
-    } while (digits > 0);
-    if (value < 0) {
-        *--at = '-';
-    }
-    strbuf_add(buf, at, (size_t)(text + sizeof(text) - at));
-    return true;
-}
-
-void strbuf_double(struct strbuf *buf, double value)
-{
-    char text[40];
-    locale_t before;
-
-    if (isnan(value) || add_short(buf, value)) {
-        return;
-    }
-    before = uselocale(c_locale());
-    /* 15 digits are always kept, 17 always suffice; subnormals have fewer than 15. */
-    for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, value);
-        if (strtod(text, NULL) == value) {
-            break;
-        }
-    }
-    uselocale(before);
-    strbuf_puts(buf, text);
-}
-
 /** U+0080 to U+009F, line and paragraph separators, and what turns the direction of text. */
 static bool is_hidden(const unsigned char *p, size_t n)
 {
@@ -456,51 +373,6 @@ bool str_to_i64(const char *text, int64_t *ret_value)
         return false;
     }
     *ret_value = negative ? (int64_t)(~value + 1) : (int64_t)value;
-    return true;
-}
-
-/** [+-] digits [. digits] [e [+-] digits], with a digit on either side of the point. */
-static bool looks_decimal(const char *p)
-{
-    bool digits = false;
-
-    p += *p == '+' || *p == '-';
-    for (; isdigit((unsigned char)*p); p++) {
-        digits = true;
-    }
-    if (*p == '.') {
-        for (p++; isdigit((unsigned char)*p); p++) {
-            digits = true;
-        }
-    }
-    if (!digits) {
-        return false;
-    }
-    if (*p == 'e' || *p == 'E') {
-        p++;
-        p += *p == '+' || *p == '-';
-        if (!isdigit((unsigned char)*p)) {
-            return false;
-        }
-        while (isdigit((unsigned char)*p)) {
-            p++;
-        }
-    }
-    return *p == '\0';
-}
-
-bool str_to_double(const char *text, double *ret_value)
-{
-    double value;
-
-    if (!looks_decimal(text)) {
-        return false;
-    }
-    value = strtod_l(text, NULL, c_locale());
-    if (isinf(value)) { /* Too large; what is too small is rightly 0. */
-        return false;
-    }
-    *ret_value = value;
     return true;
 }
 

@@ -3,8 +3,11 @@
  */
 #include "tests/unit.h"
 
+#include <float.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
@@ -132,6 +135,98 @@ static void every_double_reads_back(void **state)
     }
 }
 
+/** What printf() and strtod() of the C library make of it, tried with ever more digits. */
+static void shortest(double value, char ret_text[40])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(ret_text, 40, "%.*g", digits, value);
+        if (strtod(ret_text, NULL) == value) {
+            return;
+        }
+    }
+}
+
+static void check_against_the_library(double value)
+{
+    double again = 0;
+    char text[40];
+
+    shortest(value, text);
+    assert_double(value, text);
+    assert_true(str_to_double(text, &again) && again == value);
+}
+
+static void doubles_are_written_as_the_library_would(void **state)
+{
+    uint64_t bits = 1;
+
+    for (int power = -6; power <= 17; power++) {
+        double value = pow(10, power);
+
+        for (int i = 0; i < 50; i++) {
+            check_against_the_library(value);
+            check_against_the_library(-value);
+            value = nextafter(value, i < 25 ? INFINITY : 0);
+        }
+    }
+    for (int exponent = -20; exponent <= 60; exponent++) {
+        check_against_the_library(ldexp(1, exponent));
+        check_against_the_library(ldexp(1, exponent) * (1 - DBL_EPSILON / 2));
+        check_against_the_library(ldexp(1, exponent) * (1 + DBL_EPSILON));
+    }
+    for (int i = 0; i < 100000; i++) {
+        bits = bits * 6364136223846793005u + 1442695040888963407u;
+        const double value = (double)(bits >> 11) / (1ull << 53);
+
+        check_against_the_library(value * pow(10, (int)(bits % 23) - 6));
+        check_against_the_library((double)(float)(value * 180)); /* of 24 bits, as flashes have */
+    }
+}
+
+static void decimals_are_read_as_the_library_would(void **state)
+{
+    static const char *const edges[] = {
+        "9007199254740993",
+        "9007199254740992.5",
+        "9007199254740993.0",
+        "0.500000000000000166",
+        "9999999999999999999",
+        "0.9999999999999999999",
+        "18446744073709551615",
+        "1.00000000000000011102",
+        "4503599627370497.5",
+        "4503599627370496.5",
+        "0.0000000000000000001",
+        "+12.50",
+        "-0.0",
+        "0",
+        "00012.5",
+    };
+    uint64_t bits = 1;
+
+    for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
+        double value;
+
+        assert_true(str_to_double(edges[i], &value));
+        assert_true(value == strtod(edges[i], NULL));
+        assert_true(!signbit(value) == !signbit(strtod(edges[i], NULL)));
+    }
+    for (int i = 0; i < 100000; i++) {
+        char text[48];
+        double value;
+
+        bits = bits * 6364136223846793005u + 1442695040888963407u;
+        const unsigned whole = (unsigned)(bits >> 40) >> bits % 24;
+        const int places = 1 + (int)((bits >> 33) % 19);
+
+        bits = bits * 6364136223846793005u + 1442695040888963407u;
+        (void)snprintf(text, sizeof(text), "%u.%0*" PRIu64, whole, places,
+                       bits % (uint64_t)pow(10, places));
+        assert_true(str_to_double(text, &value));
+        assert_true(value == strtod(text, NULL));
+    }
+}
+
 static void numbers_do_not_depend_on_the_locale(void **state)
 {
     double value;
@@ -250,6 +345,8 @@ int main(void)
         cmocka_unit_test(what_could_forge_a_log_line_is_escaped),
         cmocka_unit_test(doubles_are_short_and_exact),
         cmocka_unit_test(every_double_reads_back),
+        cmocka_unit_test(doubles_are_written_as_the_library_would),
+        cmocka_unit_test(decimals_are_read_as_the_library_would),
         cmocka_unit_test(numbers_do_not_depend_on_the_locale),
         cmocka_unit_test(integers_are_the_whole_text),
         cmocka_unit_test(doubles_are_decimal_only),
