@@ -3,14 +3,17 @@
  */
 #include "lib/sevir/font.h"
 
+#include <assert.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define FIRST 0x20
 #define ASCII 95
+#define GLYPHS (ASCII + 3)
 
 /* clang-format off */
-static const uint8_t glyphs[ASCII + 3][FONT_HEIGHT] = {
+static const uint8_t glyphs[GLYPHS][FONT_HEIGHT] = {
     {0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}, /*   */
     {0x00, 0x08, 0x08, 0x08, 0x08, 0x08, 0x00, 0x08, 0x00, 0x00}, /* ! */
     {0x00, 0x14, 0x14, 0x14, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}, /* " */
@@ -113,7 +116,7 @@ static const uint8_t glyphs[ASCII + 3][FONT_HEIGHT] = {
 /* clang-format on */
 
 /** One character of UTF-8, and what follows it. What the font lacks is a question mark. */
-static const uint8_t *next_glyph(const char **text)
+static unsigned next_glyph(const char **text)
 {
     static const char *const signs[] = {"\u00b0", "\u00b2", "\u00b5"};
     unsigned char c = (unsigned char)**text;
@@ -121,14 +124,14 @@ static const uint8_t *next_glyph(const char **text)
     for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
         if (strncmp(*text, signs[i], 2) == 0) {
             *text += 2;
-            return glyphs[ASCII + i];
+            return ASCII + i;
         }
     }
     (*text)++;
     while (((unsigned char)**text & 0xc0) == 0x80) {
         (*text)++;
     }
-    return glyphs[c >= FIRST && c < FIRST + ASCII ? c - FIRST : '?' - FIRST];
+    return c >= FIRST && c < FIRST + ASCII ? c - FIRST : '?' - FIRST;
 }
 
 unsigned font_width(const char *text)
@@ -193,38 +196,47 @@ static bool part(const uint8_t *glyph, int row, int column, unsigned scale, unsi
     return edge_turns(glyph, row, column, dy, dx) ? bit(glyph, row + dy, column + dx) : self;
 }
 
-static void draw_pixel(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned scale,
-                       uint8_t ink, const uint8_t *glyph, int row, int column)
+/** Glyphs as they are drawn at each scale, the leftmost pixel in the highest of the bits: made
+ * once, since a sheet of an event has six hundred of them. */
+static uint32_t drawn[FONT_LARGEST][GLYPHS][FONT_HEIGHT * FONT_LARGEST];
+static pthread_once_t drawn_once = PTHREAD_ONCE_INIT;
+
+static uint32_t scaled_row(const uint8_t *glyph, unsigned row, unsigned scale)
 {
-    for (unsigned i = 0; i < scale && y + i < canvas->height; i++) {
-        for (unsigned j = 0; j < scale && x + j < canvas->width; j++) {
-            if (part(glyph, row, column, scale, i, j)) {
-                canvas->pixels[(size_t)(y + i) * canvas->width + x + j] = ink;
+    uint32_t bits = 0;
+
+    for (unsigned column = 0; column < FONT_WIDTH * scale; column++) {
+        bits = bits << 1 | part(glyph, (int)(row / scale), (int)(column / scale), scale,
+                                row % scale, column % scale);
+    }
+    return bits;
+}
+
+static void make_drawn(void)
+{
+    for (unsigned scale = 1; scale <= FONT_LARGEST; scale++) {
+        for (unsigned glyph = 0; glyph < GLYPHS; glyph++) {
+            for (unsigned row = 0; row < FONT_HEIGHT * scale; row++) {
+                drawn[scale - 1][glyph][row] = scaled_row(glyphs[glyph], row, scale);
             }
         }
     }
 }
 
-/** Pixels of the row that are ink or beside some, which others never become: most are not. */
-static unsigned near_ink(const uint8_t *glyph, unsigned row)
-{
-    const unsigned rows =
-        glyph[row] | (row > 0 ? glyph[row - 1] : 0) | (row + 1 < FONT_HEIGHT ? glyph[row + 1] : 0);
-
-    return rows | rows << 1 | rows >> 1;
-}
-
 static void draw_glyph(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned scale,
-                       uint8_t ink, const uint8_t *glyph)
+                       uint8_t ink, unsigned glyph)
 {
-    for (unsigned row = 0; row < FONT_HEIGHT; row++) {
-        unsigned left = scale == 1 ? glyph[row] : near_ink(glyph, row);
+    const unsigned width = FONT_WIDTH * scale;
 
-        for (left &= (1u << FONT_WIDTH) - 1; left != 0; left &= left - 1) {
-            const unsigned column = FONT_WIDTH - 1 - (unsigned)__builtin_ctz(left);
+    for (unsigned row = 0; row < FONT_HEIGHT * scale && y + row < canvas->height; row++) {
+        uint8_t *pixels = canvas->pixels + (size_t)(y + row) * canvas->width + x;
 
-            draw_pixel(canvas, x + column * scale, y + row * scale, scale, ink, glyph, (int)row,
-                       (int)column);
+        for (uint32_t left = drawn[scale - 1][glyph][row]; left != 0; left &= left - 1) {
+            const unsigned column = width - 1 - (unsigned)__builtin_ctz(left);
+
+            if (x + column < canvas->width) {
+                pixels[column] = ink;
+            }
         }
     }
 }
@@ -232,6 +244,8 @@ static void draw_glyph(const struct font_canvas *canvas, uint32_t x, uint32_t y,
 void font_draw(const struct font_canvas *canvas, uint32_t x, uint32_t y, unsigned scale,
                uint8_t ink, const char *text)
 {
+    assert(scale >= 1 && scale <= FONT_LARGEST);
+    pthread_once(&drawn_once, make_drawn);
     while (*text != '\0' && x < canvas->width) {
         draw_glyph(canvas, x, y, scale, ink, next_glyph(&text));
         x += FONT_WIDTH * scale;
