@@ -50,28 +50,39 @@ static int open_named(struct file_put *put)
     }
 }
 
-/** An unnamed file gets its name through /proc. */
+/** How an unnamed file gets its name: through its descriptor, which takes a system that lets its
+ * opener do so (Linux 6.10) or a privilege, or else through /proc, which takes longer. */
+enum naming_way { UNKNOWN, BY_DESCRIPTOR, BY_PROC };
+static _Atomic(enum naming_way) naming_way;
+
 static int open_unnamed(struct file_put *put)
 {
-    if (atomic_load(&named_only) || access("/proc/self/fd", X_OK) != 0) {
+    if (atomic_load(&named_only) ||
+        (atomic_load(&naming_way) != BY_DESCRIPTOR && access("/proc/self/fd", X_OK) != 0)) {
         errno = EOPNOTSUPP;
         return -1;
     }
     return openat(put->dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
 }
 
-enum rc file_put_open(struct file_put *put, int root, const char *key, struct err *err)
+/** In put->dir, which is open. */
+static int open_in_dir(struct file_put *put)
 {
-    *put = (struct file_put){.root = root, .key = key, .dir = -1, .fd = -1};
+    int fd = open_unnamed(put);
+
+    if (fd < 0 && errno != ENOSPC && errno != EDQUOT && errno != EACCES && errno != EROFS) {
+        fd = open_named(put);
+    }
+    return fd;
+}
+
+static enum rc open_file(struct file_put *put, struct err *err)
+{
     for (int i = 0; i < PRUNED_TRIES; i++) {
-        put->dir = file_path_parent(root, key, true, &put->name);
-        if (put->dir >= 0) {
-            put->fd = open_unnamed(put);
-            if (put->fd < 0 && errno != ENOSPC && errno != EDQUOT && errno != EACCES &&
-                errno != EROFS) {
-                put->fd = open_named(put);
-            }
+        if (put->dir < 0) {
+            put->dir = file_path_parent(put->root, put->key, true, &put->name);
         }
+        put->fd = put->dir >= 0 ? open_in_dir(put) : -1;
         if (put->fd >= 0) {
             return RC_OK;
         }
@@ -80,10 +91,40 @@ enum rc file_put_open(struct file_put *put, int root, const char *key, struct er
         put->temp[0] = '\0';
         file_put_done(put);
         if (error_number != ENOENT) {
-            return file_path_error(err, error_number, "put", key);
+            return file_path_error(err, error_number, "put", put->key);
         }
     }
-    return file_path_fail(err, RC_IO, key, "cannot be put, its directory keeps going away");
+    return file_path_fail(err, RC_IO, put->key, "cannot be put, its directory keeps going away");
+}
+
+enum rc file_put_open(struct file_put *put, int root, const char *key, struct err *err)
+{
+    *put = (struct file_put){.root = root, .key = key, .dir = -1, .fd = -1};
+    return open_file(put, err);
+}
+
+/** Bytes of a key before the last part of it. */
+static size_t folder_len(const char *key)
+{
+    const char *slash = strrchr(key, '/');
+
+    return slash != NULL ? (size_t)(slash - key) + 1 : 0;
+}
+
+enum rc file_put_next(struct file_put *put, const char *key, struct err *err)
+{
+    const size_t len = folder_len(key);
+    const bool same = folder_len(put->key) == len && memcmp(put->key, key, len) == 0;
+    struct file_put next = {.root = put->root, .key = key, .dir = -1, .fd = -1};
+
+    if (same) {
+        next.dir = put->dir;
+        next.name = key + len;
+        put->dir = -1;
+    }
+    file_put_done(put);
+    *put = next;
+    return open_file(put, err);
 }
 
 enum rc file_put_write(struct file_put *put, const void *bytes, size_t len, struct err *err)
@@ -240,18 +281,46 @@ static enum rc check_match(const struct file_put *put, struct err *err)
                           etag[0] != '\0' ? "is another version by now" : "is not there any more");
 }
 
-/** Link the unnamed file to put->name, or through a hidden name over the file that is there. */
-static int name_unnamed(struct file_put *put)
+static int link_through_proc(const struct file_put *put, const char *name)
 {
     char proc[40];
 
     snprintf(proc, sizeof(proc), "/proc/self/fd/%d", put->fd);
-    if (linkat(AT_FDCWD, proc, put->dir, put->name, AT_SYMLINK_FOLLOW) == 0) {
+    return linkat(AT_FDCWD, proc, put->dir, name, AT_SYMLINK_FOLLOW);
+}
+
+static int link_as(const struct file_put *put, const char *name)
+{
+    const enum naming_way way = atomic_load(&naming_way);
+    int failed;
+
+    if (way == BY_PROC) {
+        return link_through_proc(put, name);
+    }
+    failed = linkat(put->fd, "", put->dir, name, AT_EMPTY_PATH);
+    if (way == BY_DESCRIPTOR) {
+        return failed;
+    }
+    if (failed == 0) {
+        atomic_store(&naming_way, BY_DESCRIPTOR);
+    } else if (errno != EEXIST) { /* ENOENT may mean either: that we must not, or no directory */
+        failed = link_through_proc(put, name);
+        if (failed == 0) {
+            atomic_store(&naming_way, BY_PROC);
+        }
+    }
+    return failed;
+}
+
+/** Link the unnamed file to put->name, or through a hidden name over the file that is there. */
+static int name_unnamed(struct file_put *put)
+{
+    if (link_as(put, put->name) == 0) {
         return 0;
     }
     while (errno == EEXIST && !is_exclusive(put)) {
         temp_name(put->temp);
-        if (linkat(AT_FDCWD, proc, put->dir, put->temp, AT_SYMLINK_FOLLOW) == 0) {
+        if (link_as(put, put->temp) == 0) {
             return renameat(put->dir, put->temp, put->dir, put->name);
         }
         put->temp[0] = '\0';

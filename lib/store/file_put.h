@@ -30,6 +30,8 @@ struct file_put {
     const char *if_match;     /**< As in struct store_put; borrowed. */
 };
 
+#define FILE_PUT_NONE ((struct file_put){.root = -1, .dir = -1, .fd = -1})
+
 /** What a long copy shares with the loop. */
 struct file_progress {
     atomic_bool canceled;
@@ -39,6 +41,9 @@ struct file_progress {
 };
 
 enum rc file_put_open(struct file_put *put, int root, const char *key, struct err *err);
+/** Instead of file_put_done() and file_put_open() for another key of the same root: keys of the
+ * same folder share its descriptor. */
+enum rc file_put_next(struct file_put *put, const char *key, struct err *err);
 enum rc file_put_write(struct file_put *put, const void *bytes, size_t len, struct err *err);
 /** Everything that `from` holds, by reference or inside the kernel where that can be. `from_key` is
  * for messages. RC_CHANGED when somebody wrote to it meanwhile. */

@@ -482,49 +482,46 @@ static enum rc begin_writing(struct store_op *op, struct err *err)
     return renew_root(op, err) != RC_OK ? err->rc = RC_HOST : RC_OK;
 }
 
+/** `put` is one that was opened before, or not: then its root is -1. */
 static enum rc open_put(struct store_op *op, struct file_put *put, const char *key, struct err *err)
 {
-    *put = (struct file_put){.dir = -1, .fd = -1};
+    enum rc rc;
+
     if (file_path_hidden(key)) {
         return file_path_fail(err, RC_INVALID, key,
                               "has a part that begins with '.', which a file store hides");
     }
-
-    enum rc rc = file_put_open(put, op->root_fd, key, err);
-
+    rc = put->root >= 0 ? file_put_next(put, key, err) : file_put_open(put, op->root_fd, key, err);
     return rc == RC_OK ? rc : check_root(op, err) != RC_OK ? err->rc : rc;
 }
 
-static enum rc put_one(struct store_op *op, const struct store_put *what, struct err *err)
+static enum rc put_one(struct store_op *op, const struct store_put *what, struct file_put *put,
+                       struct err *err)
 {
-    struct file_put put;
-    enum rc rc = open_put(op, &put, what->key, err);
-
-    put.if_match = what->if_match;
-    if (rc == RC_OK) {
-        rc = file_put_write(&put, what->bytes, what->len, err);
+    if (open_put(op, put, what->key, err) != RC_OK) {
+        return err->rc;
     }
-    if (rc == RC_OK) {
-        rc = file_put_commit(&put, err);
+    put->if_match = what->if_match;
+    if (file_put_write(put, what->bytes, what->len, err) != RC_OK ||
+        file_put_commit(put, err) != RC_OK) {
+        return err->rc;
     }
-    if (rc == RC_OK && what->ret_etag != NULL) {
-        file_put_etag(&put, what->ret_etag);
+    if (what->ret_etag != NULL) {
+        file_put_etag(put, what->ret_etag);
     }
-    file_put_done(&put);
-    return rc;
+    return RC_OK;
 }
 
 static enum rc run_put(struct store_op *op, struct err *err)
 {
-    if (begin_writing(op, err) != RC_OK) {
-        return err->rc;
+    struct file_put put = FILE_PUT_NONE;
+    enum rc rc = begin_writing(op, err);
+
+    for (unsigned i = 0; rc == RC_OK && i < op->put.count; i++) {
+        rc = refused(put_one(op, &op->put.puts[i], &put, err), err);
     }
-    for (unsigned i = 0; i < op->put.count; i++) {
-        if (put_one(op, &op->put.puts[i], err) != RC_OK) {
-            return refused(err->rc, err);
-        }
-    }
-    return RC_OK;
+    file_put_done(&put);
+    return rc;
 }
 
 static void put(struct store *base, const struct store_put *puts, unsigned count,
@@ -540,7 +537,7 @@ static void put(struct store *base, const struct store_put *puts, unsigned count
 /** The bytes of `from`, whose descriptor is taken over, as the object op->key. */
 static enum rc put_copy(struct store_op *op, int from, const char *from_name, struct err *err)
 {
-    struct file_put put = {.dir = -1, .fd = -1};
+    struct file_put put = FILE_PUT_NONE;
     enum rc rc = begin_writing(op, err);
 
     if (rc == RC_OK) {
