@@ -1,8 +1,8 @@
 /** @file
  * One event, from pixels to rows and pictures.
  *
- * Frames are handled one after the other while their plane is warm in the cache; only the contact
- * sheet needs the indices of all frames at once.
+ * Frames are handled one after the other while their plane is warm in the cache: also what the
+ * contact sheet will show of each is taken then.
  */
 #include "daemon/etl/event_render.h"
 
@@ -36,10 +36,9 @@ uint64_t event_render_bytes(const struct event_input *input, uint64_t events)
 
     if (input->images != IMAGES_NONE) {
         scratch += ENCODER_BYTES + 3 * MAX_OF(sheet, pixels); /* canvas, scanlines, deflated */
+        scratch += sheet;                                     /* the frames on it */
+        scratch += input->sample != SAMPLE_U8 ? pixels : 0;   /* indices */
         output += sheet / 2;
-        if (input->sample != SAMPLE_U8 && !input->pixels_spent) {
-            scratch += all; /* indices, of every frame for the sheet */
-        }
     }
     if (input->images == IMAGES_FRAMES || input->images == IMAGES_PACKED) {
         output += all / 2; /* indexed pictures of weather shrink to far less */
@@ -172,25 +171,46 @@ static void pack_pictures(const struct event_input *input, struct event_output *
     strbuf_done(&zip);
 }
 
-/** What pictures are made from: codes and the table of their colours, or indices. */
-struct paint {
-    const uint8_t *pixels; /**< Of all frames. */
-    const uint8_t *map;    /**< NULL: `pixels` are indices. */
-    struct pngfile_encoder *encoder;
+/** Frames as the sheet shows them. */
+struct thumbs {
+    uint32_t width, height;
 };
 
-static enum rc render_frame(const struct event_input *input, unsigned frame,
-                            const struct paint *paint, struct event_output *output, struct err *err)
+static struct thumbs thumbs_of(const struct event_input *input)
+{
+    struct thumbs thumbs = {.width = input->width, .height = input->height};
+
+    if (MAX_OF(input->width, input->height) > SHEET_THUMB) {
+        sheet_frame_size(input->width, input->height, SHEET_THUMB, &thumbs.width, &thumbs.height);
+    }
+    return thumbs;
+}
+
+static size_t thumb_bytes(const struct event_input *input)
+{
+    const struct thumbs thumbs = thumbs_of(input);
+
+    return (size_t)thumbs.width * thumbs.height;
+}
+
+/** Codes, where a byte is one, else indices. */
+static const uint8_t *map_of(const struct event_input *input)
+{
+    return input->sample == SAMPLE_U8 ? colors_bytes(input->type) : NULL;
+}
+
+static enum rc render_frame(const struct event_input *input, unsigned frame, const uint8_t *painted,
+                            struct pngfile_encoder *encoder, struct event_output *output,
+                            struct err *err)
 {
     const struct colors *colors = colors_of(input->type);
-    const size_t pixels = (size_t)input->height * input->width;
     char name[16];
 
     naming_frame_file(frame, name);
     struct event_picture *picture = add_picture(output, OUTPUT_IMAGE, input->image_prefix, name);
     const struct pngfile_picture drawn = {
-        .pixels = paint->pixels + frame * pixels,
-        .map = paint->map,
+        .pixels = painted,
+        .map = map_of(input),
         .width = input->width,
         .height = input->height,
         .flip = true,
@@ -198,33 +218,33 @@ static enum rc render_frame(const struct event_input *input, unsigned frame,
         .colors = colors->count,
     };
 
-    if (pngfile_encode(paint->encoder, &drawn, &picture->png, err) != RC_OK) {
+    if (pngfile_encode(encoder, &drawn, &picture->png, err) != RC_OK) {
         return err_wrap(err, "picture '%s'", picture->key);
     }
     return RC_OK;
 }
 
-static enum rc render_sheet(const struct event_input *input, const struct paint *paint,
+static enum rc render_sheet(const struct event_input *input, const struct event_scratch *scratch,
                             struct event_output *output, struct err *err)
 {
-    const size_t pixels = (size_t)input->height * input->width;
+    const struct thumbs thumbs = thumbs_of(input);
     scoped(free) const uint8_t **frames = mem_resize(NULL, input->frames, sizeof(*frames));
     scoped(free) unsigned *numbers = mem_resize(NULL, input->frames, sizeof(*numbers));
     struct event_picture *picture =
         add_picture(output, OUTPUT_SHEET, input->image_prefix, NAMING_SHEET);
 
     for (unsigned frame = 0; frame < input->frames; frame++) {
-        frames[frame] = paint->pixels + frame * pixels;
+        frames[frame] = scratch->thumbs + frame * thumb_bytes(input);
         numbers[frame] = frame;
     }
     const struct sheet_options options = {
         .type = input->type,
         .row = input->row,
-        .width = input->width,
-        .height = input->height,
+        .width = thumbs.width,
+        .height = thumbs.height,
         .frames = frames,
-        .map = paint->map,
-        .encoder = paint->encoder,
+        .map = map_of(input),
+        .encoder = scratch->encoder,
         .frame_numbers = numbers,
         .frame_count = input->frames,
         .scale_to = MAX_OF(input->width, input->height) > SHEET_THUMB ? SHEET_THUMB : 0,
@@ -235,25 +255,8 @@ static enum rc render_sheet(const struct event_input *input, const struct paint 
     return RC_OK;
 }
 
-/** For palette indices: where the pixels were, once they are planes. No code is smaller. */
-static enum rc prepare_indices(const struct event_input *input, struct event_scratch *scratch,
-                               uint8_t **ret_indices, struct err *err)
-{
-    const size_t all = (size_t)input->height * input->width * input->frames;
-
-    if (input->pixels_spent) {
-        *ret_indices = input->pixels;
-        return RC_OK;
-    }
-    if (reserve(&scratch->indices, &scratch->indices_cap, all, err) != RC_OK) {
-        return err->rc;
-    }
-    *ret_indices = scratch->indices;
-    return RC_OK;
-}
-
 static enum rc prepare(const struct event_input *input, struct event_scratch *scratch,
-                       uint8_t **ret_indices, struct err *err)
+                       struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
     const size_t all = pixels * input->frames;
@@ -264,17 +267,59 @@ static enum rc prepare(const struct event_input *input, struct event_scratch *sc
                 plane_scratch_bytes(input->sample, pixels), err) != RC_OK) {
         return err->rc;
     }
-    if (input->images != IMAGES_NONE && scratch->encoder == NULL) {
-        scratch->encoder = pngfile_encoder_new();
-    }
-    if (input->images == IMAGES_NONE || input->sample == SAMPLE_U8) {
+    if (input->images == IMAGES_NONE) {
         return RC_OK;
     }
-    return prepare_indices(input, scratch, ret_indices, err);
+    if (scratch->encoder == NULL) {
+        scratch->encoder = pngfile_encoder_new();
+    }
+    if (reserve(&scratch->thumbs, &scratch->thumbs_cap, thumb_bytes(input) * input->frames, err) !=
+        RC_OK) {
+        return err->rc;
+    }
+    return input->sample != SAMPLE_U8
+               ? reserve(&scratch->indices, &scratch->indices_cap, pixels, err)
+               : RC_OK;
+}
+
+/** The frame in what pictures are made from. */
+static const uint8_t *paint(const struct event_input *input, const uint8_t *plane,
+                            const struct event_scratch *scratch)
+{
+    if (input->sample == SAMPLE_U8) {
+        return plane;
+    }
+    colors_map(input->type, plane, (size_t)input->height * input->width, input->sample,
+               scratch->indices);
+    return scratch->indices;
+}
+
+/** Ends with `*ret_image` as the row names it: "" where there is none. */
+static enum rc draw_frame(const struct event_input *input, unsigned frame, const uint8_t *plane,
+                          const struct event_scratch *scratch, struct event_output *output,
+                          char **ret_image, struct err *err)
+{
+    const struct thumbs thumbs = thumbs_of(input);
+    const uint8_t *painted = paint(input, plane, scratch);
+    const char *key;
+
+    sheet_shrink(painted, input->width, input->height, thumbs.width, thumbs.height,
+                 scratch->thumbs + frame * thumb_bytes(input));
+    if (input->images == IMAGES_SHEET) {
+        *ret_image = str_dup("");
+        return RC_OK;
+    }
+    if (render_frame(input, frame, painted, scratch->encoder, output, err) != RC_OK) {
+        return err->rc;
+    }
+    key = output->pictures[output->picture_count - 1].key;
+    *ret_image = input->images == IMAGES_PACKED
+                     ? str_printf("%s" NAMING_PACKED "#%s", input->image_prefix, str_basename(key))
+                     : str_dup(key);
+    return RC_OK;
 }
 
 static enum rc render_frames(const struct event_input *input, const struct event_scratch *scratch,
-                             const struct paint *paint, uint8_t *indices,
                              struct event_output *output, struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
@@ -282,26 +327,16 @@ static enum rc render_frames(const struct event_input *input, const struct event
 
     for (unsigned frame = 0; frame < input->frames; frame++) {
         const uint8_t *plane = scratch->planes + frame * pixels * element;
-        scoped(free) char *packed = NULL;
-        const char *image = "";
+        scoped(free) char *image = NULL;
         struct plane_stats stats;
 
         plane_statistics(plane, pixels, input->sample, encoding_of(input->type),
                          scratch->statistics, &stats);
-        if (indices != NULL) {
-            colors_map(input->type, plane, pixels, input->sample, indices + frame * pixels);
+        if (input->images != IMAGES_NONE &&
+            draw_frame(input, frame, plane, scratch, output, &image, err) != RC_OK) {
+            return err->rc;
         }
-        if (input->images == IMAGES_FRAMES || input->images == IMAGES_PACKED) {
-            if (render_frame(input, frame, paint, output, err) != RC_OK) {
-                return err->rc;
-            }
-            image = output->pictures[output->picture_count - 1].key;
-        }
-        if (input->images == IMAGES_PACKED) {
-            packed = str_printf("%s" NAMING_PACKED "#%s", input->image_prefix, str_basename(image));
-            image = packed;
-        }
-        write_row(input, frame, &stats, image, &output->rows);
+        write_row(input, frame, &stats, image != NULL ? image : "", &output->rows);
     }
     return RC_OK;
 }
@@ -309,23 +344,15 @@ static enum rc render_frames(const struct event_input *input, const struct event
 enum rc event_render(const struct event_input *input, struct event_scratch *scratch,
                      struct event_output *output, struct err *err)
 {
-    const bool bytes = input->sample == SAMPLE_U8;
     const unsigned first = output->picture_count;
-    uint8_t *indices = NULL; /* none are needed */
 
-    if (prepare(input, scratch, &indices, err) != RC_OK) {
+    if (prepare(input, scratch, err) != RC_OK) {
         return err->rc;
     }
     planes_transpose(input->pixels, scratch->planes, (size_t)input->height * input->width,
                      input->frames, sample_bytes(input->sample));
-    const struct paint paint = {
-        .pixels = bytes ? scratch->planes : indices,
-        .map = bytes ? colors_bytes(input->type) : NULL,
-        .encoder = scratch->encoder,
-    };
-
-    if (render_frames(input, scratch, &paint, indices, output, err) != RC_OK ||
-        (input->images != IMAGES_NONE && render_sheet(input, &paint, output, err) != RC_OK)) {
+    if (render_frames(input, scratch, output, err) != RC_OK ||
+        (input->images != IMAGES_NONE && render_sheet(input, scratch, output, err) != RC_OK)) {
         return err->rc;
     }
     if (input->images == IMAGES_PACKED) {
@@ -360,6 +387,7 @@ void event_scratch_done(struct event_scratch *scratch)
 {
     free(scratch->planes);
     free(scratch->indices);
+    free(scratch->thumbs);
     free(scratch->statistics);
     pngfile_encoder_free(scratch->encoder);
     *scratch = (struct event_scratch){0};

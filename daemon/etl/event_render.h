@@ -6,7 +6,7 @@
  *                                                        -> or one archive of them all
  *
  * Codes of a byte, which radar has, are coloured by a table while a picture is packed; for others
- * the palette indices of all frames are made first, in place of the pixels if these may go.
+ * the palette indices of a frame are made first.
  *
  * Thread:     a worker's; an `event_scratch` serves one event at a time and is reused.
  * Ownership:  the output owns its buffers until event_output_reset() or event_output_done().
@@ -24,8 +24,7 @@
 struct event_input {
     enum sevir_type type;
     const struct catalog_row *row;
-    void *pixels;      /**< Native samples, [height][width][frames]; row 0 is south. */
-    bool pixels_spent; /**< Nobody needs them afterwards: they may be written over. */
+    const void *pixels; /**< Native samples, [height][width][frames]; row 0 is south. */
     enum sample sample;
     uint32_t height, width, frames;
     enum conf_images images;
@@ -48,8 +47,9 @@ struct event_output {
 
 /** Buffers kept from event to event. */
 struct event_scratch {
-    uint8_t *planes, *indices, *statistics;
-    size_t planes_cap, indices_cap, statistics_cap;
+    uint8_t *planes, *statistics; /**< Of all frames, and for one at a time. */
+    uint8_t *indices, *thumbs;    /**< Of one frame, and of all as the sheet shows them. */
+    size_t planes_cap, statistics_cap, indices_cap, thumbs_cap;
     struct pngfile_encoder *encoder;
 };
 

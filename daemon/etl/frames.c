@@ -148,7 +148,6 @@ static struct event_input input_of(const struct etl *etl, const struct layout_da
         .width = (uint32_t)dataset->dims[2],
         .frames = (uint32_t)dataset->dims[3],
         .images = etl->conf->extract_images,
-        .pixels_spent = true,
     };
     struct err ignored;
 
@@ -184,14 +183,6 @@ static size_t unit_rows(const struct etl *etl, size_t index, const struct layout
     return to - index;
 }
 
-/** Whether the event after `index` is of the same row of the file: the catalog may name one twice.
- */
-static bool is_repeated(const struct etl *etl, size_t index, size_t to)
-{
-    return index + 1 < to &&
-           etl->rows[index + 1].row->file_index == etl->rows[index].row->file_index;
-}
-
 static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
 {
     struct unit_item *items = mem_zeroed(etl->row_count * sizeof(*items) + 1);
@@ -200,11 +191,7 @@ static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
     for (size_t from = 0; from < etl->row_count;) {
         const struct layout_dataset *dataset = dataset_of(etl, etl->rows[from].row->img_type);
         const size_t rows = unit_rows(etl, from, dataset);
-        struct event_input input = input_of(etl, dataset);
-
-        for (size_t i = from; i < from + rows; i++) {
-            input.pixels_spent = input.pixels_spent && !is_repeated(etl, i, from + rows);
-        }
+        const struct event_input input = input_of(etl, dataset);
 
         items[count++] = (struct unit_item){
             .dataset = dataset,
@@ -241,7 +228,6 @@ static enum rc frames_work(const struct etl *etl, struct unit *unit, uint8_t *ro
             .width = (uint32_t)item->dataset->dims[2],
             .frames = (uint32_t)item->dataset->dims[3],
             .images = etl->conf->extract_images,
-            .pixels_spent = !is_repeated(etl, i, item->to),
             .image_prefix = frames->prefixes[i],
         };
         if (sample_of(&item->dataset->dtype, &input.sample, err) != RC_OK ||

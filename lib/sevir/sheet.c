@@ -26,7 +26,6 @@
 #define LABEL_MAX 32
 #define TITLE_LINES 3
 #define FILE_SHOWN 96
-#define ROWS_AHEAD 8 /**< Fetched before they are drawn. */
 
 /* ---- palette ------------------------------------------------------------------------------- */
 
@@ -227,8 +226,8 @@ static void measure_frames(struct sheet *sheet)
     if (to == 0) {
         to = (uint64_t)longest * (longest < TINY ? (TINY + longest - 1) / longest : 1);
     }
-    sheet->frame_width = (uint32_t)MAX_OF(options->width * to / longest, 1);
-    sheet->frame_height = (uint32_t)MAX_OF(options->height * to / longest, 1);
+    sheet_frame_size(options->width, options->height, to, &sheet->frame_width,
+                     &sheet->frame_height);
     measure_labels(sheet);
     if ((uint64_t)options->frame_count * sheet->cell_width <= 1600) {
         sheet->columns = options->frame_count <= 6 ? options->frame_count : 0;
@@ -293,18 +292,6 @@ void sheet_frame_line(struct sheet *sheet, uint32_t x, uint32_t y, uint32_t widt
     sheet_fill(sheet, x + width, y, 1, height, SHEET_FAINT);
 }
 
-/** Column `at` of the sheet's frame shows the frame's pixel under its middle. */
-static uint32_t *map_columns(const struct sheet *sheet)
-{
-    uint32_t *columns = mem_resize(NULL, sheet->frame_width, sizeof(*columns));
-
-    for (uint32_t at = 0; at < sheet->frame_width; at++) {
-        columns[at] =
-            (uint32_t)((2ull * at + 1) * sheet->options->width / (2ull * sheet->frame_width));
-    }
-    return columns;
-}
-
 /** Every other pixel: by far the most frequent scale, of frames of radar. */
 static void halve_row(const uint8_t *restrict source, uint32_t width, uint8_t *restrict target)
 {
@@ -333,42 +320,73 @@ static void pick_row(const uint8_t *restrict source, const uint32_t *restrict co
     }
 }
 
-/** The frame's row under the middle of the sheet's; south is below. */
-static const uint8_t *row_of(const struct sheet *sheet, const uint8_t *frame, uint32_t row)
+/** What is under the middle of pixel `at` of `to` that show `from`. */
+static uint32_t middle_of(uint32_t at, uint32_t from, uint32_t to)
 {
-    const struct sheet_options *options = sheet->options;
-    uint64_t from = (2ull * row + 1) * options->height / (2ull * sheet->frame_height);
-
-    return frame + (options->height - 1 - from) * options->width;
+    return (uint32_t)((2ull * at + 1) * from / (2ull * to));
 }
 
-static void draw_frame(struct sheet *sheet, const uint8_t *frame, const uint32_t *columns,
-                       const struct bytemap *map, uint32_t x, uint32_t y)
+static uint32_t *map_columns(uint32_t from, uint32_t to)
 {
-    for (uint32_t row = 0; row < sheet->frame_height; row++) {
-        /* Backwards and with gaps, so that no processor foresees it: that was most of the time. */
-        const uint8_t *next =
-            row_of(sheet, frame, MIN_OF(row + ROWS_AHEAD, sheet->frame_height - 1));
+    uint32_t *columns = mem_resize(NULL, to, sizeof(*columns));
 
-        for (uint32_t i = 0; i < sheet->options->width; i += 64) {
-            __builtin_prefetch(next + i);
+    for (uint32_t at = 0; at < to; at++) {
+        columns[at] = middle_of(at, from, to);
+    }
+    return columns;
+}
+
+void sheet_frame_size(uint32_t width, uint32_t height, uint64_t longest, uint32_t *ret_width,
+                      uint32_t *ret_height)
+{
+    const uint32_t now = MAX_OF(width, height);
+
+    *ret_width = (uint32_t)MAX_OF(width * longest / now, 1);
+    *ret_height = (uint32_t)MAX_OF(height * longest / now, 1);
+}
+
+/** Rows keep their order; those of the sheet are counted from the north. */
+void sheet_shrink(const uint8_t *frame, uint32_t width, uint32_t height, uint32_t to_width,
+                  uint32_t to_height, uint8_t *to)
+{
+    const bool same = width == to_width, halves = width == 2 * to_width;
+    scoped(free) uint32_t *columns = same || halves ? NULL : map_columns(width, to_width);
+
+    for (uint32_t row = 0; row < to_height; row++) {
+        const uint32_t from = height - 1 - middle_of(to_height - 1 - row, height, to_height);
+        const uint8_t *source = frame + (size_t)from * width;
+
+        if (same) {
+            memcpy(to, source, width);
+        } else if (halves) {
+            halve_row(source, to_width, to);
+        } else {
+            pick_row(source, columns, to_width, to);
         }
+        to += to_width;
+    }
+}
+
+/** `pixels` are as many as the sheet shows, row 0 is south. */
+static void draw_frame(struct sheet *sheet, const uint8_t *pixels, const struct bytemap *map,
+                       uint32_t x, uint32_t y)
+{
+    const uint32_t width = sheet->frame_width, height = sheet->frame_height;
+
+    for (uint32_t row = 0; row < height; row++) {
         uint8_t *target = sheet->canvas.pixels + (size_t)(y + row) * sheet->canvas.width + x;
 
-        if (sheet->options->width == 2 * sheet->frame_width) {
-            halve_row(row_of(sheet, frame, row), sheet->frame_width, target);
-        } else {
-            pick_row(row_of(sheet, frame, row), columns, sheet->frame_width, target);
-        }
-        bytemap_apply(map, target, sheet->frame_width, target);
+        bytemap_apply(map, pixels + (size_t)(height - 1 - row) * width, width, target);
     }
-    sheet_frame_line(sheet, x, y, sheet->frame_width, sheet->frame_height);
+    sheet_frame_line(sheet, x, y, width, height);
 }
 
 static void draw_grid(struct sheet *sheet)
 {
     const struct sheet_options *options = sheet->options;
-    scoped(free) uint32_t *columns = map_columns(sheet);
+    const uint32_t width = sheet->frame_width, height = sheet->frame_height;
+    const bool fits = width == options->width && height == options->height;
+    scoped(free) uint8_t *shown = fits ? NULL : mem_resize(NULL, (size_t)width * height, 1);
     struct bytemap map;
 
     bytemap_of(sheet->of_byte, &map);
@@ -376,7 +394,11 @@ static void draw_grid(struct sheet *sheet)
         uint32_t x = SHEET_MARGIN + i % sheet->columns * (sheet->cell_width + SHEET_GAP);
         uint32_t y = sheet->grid_y + i / sheet->columns * (sheet->cell_height + SHEET_GAP);
         char label[LABEL_MAX];
-        draw_frame(sheet, options->frames[i], columns, &map, x, y);
+
+        if (!fits) {
+            sheet_shrink(options->frames[i], options->width, options->height, width, height, shown);
+        }
+        draw_frame(sheet, fits ? options->frames[i] : shown, &map, x, y);
         write_label(sheet, i, label);
         font_draw(&sheet->canvas, x, y + sheet->frame_height + SHEET_GAP / 2, sheet->label_scale,
                   SHEET_INK, label);

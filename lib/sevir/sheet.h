@@ -25,4 +25,11 @@ struct sheet_options {
     struct pngfile_encoder *encoder; /**< NULL: one is made for this sheet. */
 };
 
+/** How large a frame is on a sheet on which its longest side is `longest`. */
+void sheet_frame_size(uint32_t width, uint32_t height, uint64_t longest, uint32_t *ret_width,
+                      uint32_t *ret_height);
+/** Those pixels of a frame that a sheet shows where it is that large: a sheet of such frames is the
+ * sheet of the whole ones. Rows keep their order. */
+void sheet_shrink(const uint8_t *frame, uint32_t width, uint32_t height, uint32_t to_width,
+                  uint32_t to_height, uint8_t *to);
 enum rc sheet_png(const struct sheet_options *options, struct strbuf *out, struct err *err);

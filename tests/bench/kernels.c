@@ -31,6 +31,7 @@
 #define ROUNDS 5
 #define EVENTS_MAX 4096
 #define FRAMES_MAX 64
+#define THUMB 192 /**< Longest side of a frame on the sheet: event_render.c. */
 
 enum kernel { READ, INFLATE, TRANSPOSE, STATISTICS, PICTURES, SHEET, DIGEST, WRITE, KERNELS };
 static const char *const kernel_names[KERNELS] = {"read",     "inflate", "transpose", "statistics",
@@ -47,9 +48,9 @@ struct bench {
     unsigned events;
     enum sevir_type type;
     enum sample sample;
-    uint32_t height, width, frames;
+    uint32_t height, width, frames, thumb_height, thumb_width;
     size_t pixels, event_bytes;
-    uint8_t *stored, *interleaved, *planes, *indices, *statistics;
+    uint8_t *stored, *interleaved, *planes, *indices, *thumbs, *statistics;
     struct libdeflate_decompressor *inflater;
     struct pngfile_encoder *encoder;
     struct strbuf pictures[FRAMES_MAX + 1];
@@ -135,7 +136,14 @@ static void open_bench(struct bench *bench, char **args)
     bench->event_bytes = bench->pixels * bench->frames * sample_bytes(bench->sample);
     bench->interleaved = aligned_alloc(64, bench->event_bytes / 64 * 64 + 64);
     bench->planes = aligned_alloc(64, bench->event_bytes / 64 * 64 + 64);
-    bench->indices = malloc(bench->pixels * bench->frames);
+    bench->indices = malloc(bench->pixels);
+    bench->thumb_width = bench->width;
+    bench->thumb_height = bench->height;
+    if (MAX_OF(bench->width, bench->height) > THUMB) {
+        sheet_frame_size(bench->width, bench->height, THUMB, &bench->thumb_width,
+                         &bench->thumb_height);
+    }
+    bench->thumbs = malloc((size_t)bench->thumb_width * bench->thumb_height * bench->frames);
     bench->statistics = malloc(plane_scratch_bytes(bench->sample, bench->pixels));
     bench->inflater = libdeflate_alloc_decompressor();
     bench->encoder = pngfile_encoder_new();
@@ -189,7 +197,7 @@ static struct pngfile_picture picture_of(struct bench *bench, unsigned frame)
 {
     const struct colors *colors = colors_of(bench->type);
     const uint8_t *plane = bench->planes + frame * bench->pixels * sample_bytes(bench->sample);
-    uint8_t *indices = bench->indices + frame * bench->pixels;
+    uint8_t *indices = bench->indices;
     const bool bytes = bench->sample == SAMPLE_U8;
 
     if (!bytes) {
@@ -216,6 +224,12 @@ static void encode(struct bench *bench, const struct pngfile_picture *picture, s
     }
 }
 
+static void take_thumb(struct bench *bench, unsigned frame, const uint8_t *painted)
+{
+    sheet_shrink(painted, bench->width, bench->height, bench->thumb_width, bench->thumb_height,
+                 bench->thumbs + (size_t)frame * bench->thumb_width * bench->thumb_height);
+}
+
 static void draw_sheet(struct bench *bench)
 {
     const uint8_t *frames[FRAMES_MAX];
@@ -224,21 +238,20 @@ static void draw_sheet(struct bench *bench)
     struct err err;
 
     for (unsigned frame = 0; frame < bench->frames; frame++) {
-        frames[frame] = bench->sample == SAMPLE_U8 ? bench->planes + frame * bench->pixels
-                                                   : bench->indices + frame * bench->pixels;
+        frames[frame] = bench->thumbs + (size_t)frame * bench->thumb_width * bench->thumb_height;
         numbers[frame] = frame;
     }
     const struct sheet_options options = {
         .type = bench->type,
         .title = "bench",
-        .width = bench->width,
-        .height = bench->height,
+        .width = bench->thumb_width,
+        .height = bench->thumb_height,
         .frames = frames,
         .map = bench->sample == SAMPLE_U8 ? colors_bytes(bench->type) : NULL,
         .encoder = bench->encoder,
         .frame_numbers = numbers,
         .frame_count = bench->frames,
-        .scale_to = MAX_OF(bench->width, bench->height) > 192 ? 192 : 0,
+        .scale_to = MAX_OF(bench->width, bench->height) > THUMB ? THUMB : 0,
     };
 
     strbuf_reset(out);
@@ -286,6 +299,8 @@ static void run_event(struct bench *bench, unsigned event, double *ms)
 
         encode(bench, &picture, &bench->pictures[frame]);
         ms[PICTURES] += lap(&began);
+        take_thumb(bench, frame, picture.pixels);
+        ms[SHEET] += lap(&began);
     }
     draw_sheet(bench);
     ms[SHEET] += lap(&began);

@@ -4,7 +4,10 @@
 #include "tests/unit.h"
 
 #include "daemon/etl/event_render.h"
+#include "lib/base/mem.h"
 #include "lib/base/now.h"
+#include "lib/sevir/colors.h"
+#include "lib/sevir/sheet.h"
 
 #define SIDE 4
 #define FRAMES 3
@@ -125,49 +128,70 @@ static void used_again_it_gives_the_same(void **state)
     assert_memory_equal(output.pictures[2].sha256, sha256, sizeof(sha256));
 }
 
-/** All that is made of codes of two bytes, as one text. */
-static void render_wide(bool spent, struct strbuf *ret_made)
+/** The sheet of an event of such frames, and the one that is made of the whole of them. */
+static void check_sheet(enum sevir_type type, enum sample sample, uint32_t height, uint32_t width)
 {
-    int16_t codes[SIDE * SIDE * FRAMES];
+    const size_t count = (size_t)height * width;
+    const size_t element = sample_bytes(sample);
+    scoped(free) uint8_t *codes = mem_resize(NULL, count * FRAMES, element);
+    scoped(free) uint8_t *planes = mem_resize(NULL, count * FRAMES, element);
+    scoped(free) uint8_t *indices = mem_resize(NULL, count, FRAMES);
+    scoped(strbuf_done) struct strbuf expected = {0};
+    const uint8_t *frames[FRAMES];
+    unsigned numbers[FRAMES];
     struct err err;
 
-    for (int i = 0; i < SIDE * SIDE * FRAMES; i++) {
-        codes[i] = (int16_t)(i % 5 == 0 ? -32768 : -7000 + 251 * i);
+    for (size_t i = 0; i < count * FRAMES; i++) {
+        const int16_t code = (int16_t)(sample == SAMPLE_U8 ? i * 7 % 251 : i * 97 % 14000 - 7000);
+
+        memcpy(codes + i * element, &code, element); /* the low byte comes first */
     }
     const struct event_input input = {
-        .type = SEVIR_IR069,
+        .type = type,
         .row = &row,
         .pixels = codes,
-        .pixels_spent = spent,
-        .sample = SAMPLE_I16,
-        .height = SIDE,
-        .width = SIDE,
+        .sample = sample,
+        .height = height,
+        .width = width,
         .frames = FRAMES,
         .images = IMAGES_FRAMES,
-        .image_prefix = "images/img_type=ir069/id=S1/",
+        .image_prefix = "images/img_type=x/id=S1/",
     };
 
     assert_int_equal(event_render(&input, &scratch, &output, &err), RC_OK);
     assert_int_equal(output.picture_count, FRAMES + 1);
-    strbuf_puts(ret_made, strbuf_text(&output.rows));
-    for (unsigned i = 0; i < output.picture_count; i++) {
-        strbuf_add(ret_made, output.pictures[i].png.data, output.pictures[i].png.len);
+    planes_transpose(codes, planes, count, FRAMES, element);
+    for (unsigned frame = 0; frame < FRAMES; frame++) {
+        frames[frame] = indices + frame * count;
+        numbers[frame] = frame;
+        colors_map(type, planes + frame * count * element, count, sample, indices + frame * count);
     }
-    for (int i = 0; i < SIDE * SIDE * FRAMES && !spent; i++) {
-        assert_int_equal(codes[i], i % 5 == 0 ? -32768 : -7000 + 251 * i);
-    }
+    const struct sheet_options options = {
+        .type = type,
+        .row = &row,
+        .width = width,
+        .height = height,
+        .frames = frames,
+        .frame_numbers = numbers,
+        .frame_count = FRAMES,
+        .scale_to = MAX_OF(width, height) > 192 ? 192 : 0,
+    };
+
+    assert_int_equal(sheet_png(&options, &expected, &err), RC_OK);
+    assert_int_equal(output.pictures[FRAMES].png.len, expected.len);
+    assert_memory_equal(output.pictures[FRAMES].png.data, expected.data, expected.len);
     event_output_reset(&output);
 }
 
-static void it_is_the_same_where_pixels_may_be_written_over(void **state)
+static void the_sheet_is_that_of_the_whole_frames(void **state)
 {
-    scoped(strbuf_done) struct strbuf kept = {0}, spent = {0};
-
     (void)state;
-    render_wide(false, &kept);
-    render_wide(true, &spent);
-    assert_int_equal(kept.len, spent.len);
-    assert_memory_equal(kept.data, spent.data, kept.len);
+    check_sheet(SEVIR_VIL, SAMPLE_U8, 384, 384);
+    check_sheet(SEVIR_VIL, SAMPLE_U8, 1, 1);
+    check_sheet(SEVIR_VIL, SAMPLE_U8, 201, 307);
+    check_sheet(SEVIR_IR107, SAMPLE_I16, 192, 192);
+    check_sheet(SEVIR_VIS, SAMPLE_I16, 768, 400);
+    check_sheet(SEVIR_IR069, SAMPLE_I16, 3, 900);
 }
 
 int main(void)
@@ -179,8 +203,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(frames_that_the_catalog_does_not_know_have_no_time, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(pictures_as_asked_for, setup, teardown),
-        cmocka_unit_test_setup_teardown(it_is_the_same_where_pixels_may_be_written_over, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(the_sheet_is_that_of_the_whole_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(used_again_it_gives_the_same, setup, teardown),
     };
     return cmocka_run_group_tests_name("event_render", tests, NULL, NULL);
