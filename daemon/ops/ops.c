@@ -204,7 +204,7 @@ bool ops_arg_number(struct ops_call *call, const char *name, uint64_t min, uint6
 
 bool ops_id(struct ops_call *call, uint64_t *ret_id)
 {
-    if (!str_to_u64(call->name, ret_id) || *ret_id > INT64_MAX) {
+    if (!str_to_u64(call->name, ret_id) || *ret_id == 0 || *ret_id > INT64_MAX) {
         ops_problem(call, 404, "'%.60s' is no job's number", call->name);
         return false;
     }

@@ -74,6 +74,7 @@ def test_errors_are_problem_documents(running):
     for method, path, status in (
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/jobs/999999", 404),
+        ("GET", "/v1/jobs/0", 404),
         ("GET", "/v1/jobs/abc", 404),
         ("GET", "/v1/jobs?limit=0", 400),
         ("GET", "/v1/jobs?state=ASLEEP", 400),
@@ -83,6 +84,7 @@ def test_errors_are_problem_documents(running):
         ("POST", "/v1/status", 405),
         ("DELETE", "/v1/jobs/1", 405),
         ("POST", "/v1/jobs/999999/retry", 404),
+        ("POST", "/v1/jobs/0/cancel", 404),
         ("POST", "/v1/submit", 400),
         ("POST", "/v1/query", 400),
     ):
