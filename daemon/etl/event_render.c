@@ -30,8 +30,8 @@ uint64_t event_render_bytes(const struct event_input *input, uint64_t events)
     const uint64_t all = pixels * input->frames;
     const uint64_t thumb = MIN_OF(pixels, (uint64_t)SHEET_THUMB * SHEET_THUMB) + THUMB_LABEL;
     const uint64_t sheet = thumb * input->frames;
-    uint64_t scratch =
-        all * sample_bytes(input->sample) + plane_scratch_bytes(input->sample, pixels);
+    uint64_t scratch = pixels * input->frames_at_once * sample_bytes(input->sample) +
+                       plane_scratch_bytes(input->sample, pixels);
     uint64_t output = 512 * (uint64_t)input->frames; /* rows */
 
     if (input->images != IMAGES_NONE) {
@@ -259,10 +259,9 @@ static enum rc prepare(const struct event_input *input, struct event_scratch *sc
                        struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
-    const size_t all = pixels * input->frames;
+    const size_t planes = pixels * input->frames_at_once * sample_bytes(input->sample);
 
-    if (reserve(&scratch->planes, &scratch->planes_cap, all * sample_bytes(input->sample), err) !=
-            RC_OK ||
+    if (reserve(&scratch->planes, &scratch->planes_cap, planes, err) != RC_OK ||
         reserve(&scratch->statistics, &scratch->statistics_cap,
                 plane_scratch_bytes(input->sample, pixels), err) != RC_OK) {
         return err->rc;
@@ -319,24 +318,28 @@ static enum rc draw_frame(const struct event_input *input, unsigned frame, const
     return RC_OK;
 }
 
-static enum rc render_frames(const struct event_input *input, const struct event_scratch *scratch,
-                             struct event_output *output, struct err *err)
+/** `count` frames from `first` on. */
+static enum rc render_frames(const struct event_input *input, unsigned first, unsigned count,
+                             const struct event_scratch *scratch, struct event_output *output,
+                             struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
     const size_t element = sample_bytes(input->sample);
 
-    for (unsigned frame = 0; frame < input->frames; frame++) {
-        const uint8_t *plane = scratch->planes + frame * pixels * element;
+    planes_transpose_some(input->pixels, scratch->planes, pixels, input->frames, first, count,
+                          element);
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *plane = scratch->planes + i * pixels * element;
         scoped(free) char *image = NULL;
         struct plane_stats stats;
 
         plane_statistics(plane, pixels, input->sample, encoding_of(input->type),
                          scratch->statistics, &stats);
         if (input->images != IMAGES_NONE &&
-            draw_frame(input, frame, plane, scratch, output, &image, err) != RC_OK) {
+            draw_frame(input, first + i, plane, scratch, output, &image, err) != RC_OK) {
             return err->rc;
         }
-        write_row(input, frame, &stats, image != NULL ? image : "", &output->rows);
+        write_row(input, first + i, &stats, image != NULL ? image : "", &output->rows);
     }
     return RC_OK;
 }
@@ -349,10 +352,13 @@ enum rc event_render(const struct event_input *input, struct event_scratch *scra
     if (prepare(input, scratch, err) != RC_OK) {
         return err->rc;
     }
-    planes_transpose(input->pixels, scratch->planes, (size_t)input->height * input->width,
-                     input->frames, sample_bytes(input->sample));
-    if (render_frames(input, scratch, output, err) != RC_OK ||
-        (input->images != IMAGES_NONE && render_sheet(input, scratch, output, err) != RC_OK)) {
+    for (unsigned frame = 0, count; frame < input->frames; frame += count) {
+        count = MIN_OF(input->frames - frame, input->frames_at_once);
+        if (render_frames(input, frame, count, scratch, output, err) != RC_OK) {
+            return err->rc;
+        }
+    }
+    if (input->images != IMAGES_NONE && render_sheet(input, scratch, output, err) != RC_OK) {
         return err->rc;
     }
     if (input->images == IMAGES_PACKED) {

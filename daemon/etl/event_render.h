@@ -1,7 +1,7 @@
 /** @file
  * One event, from its pixels to rows of `frames` and pictures. Pure: what a worker does.
  *
- *     pixels [H][W][T] -> planes [T][H][W] -> statistics -> CSV rows
+ *     pixels [H][W][T] -> planes [t][H][W] -> statistics -> CSV rows
  *                                          -> colours -> PNG a frame, a contact sheet
  *                                                        -> or one archive of them all
  *
@@ -27,6 +27,8 @@ struct event_input {
     const void *pixels; /**< Native samples, [height][width][frames]; row 0 is south. */
     enum sample sample;
     uint32_t height, width, frames;
+    uint32_t
+        frames_at_once; /**< Of which there are planes; fewer take less memory and more time. */
     enum conf_images images;
     const char *image_prefix; /**< Of the keys; ends in '/'. */
 };
@@ -47,7 +49,7 @@ struct event_output {
 
 /** Buffers kept from event to event. */
 struct event_scratch {
-    uint8_t *planes, *statistics; /**< Of all frames, and for one at a time. */
+    uint8_t *planes, *statistics; /**< Of some frames, and for one at a time. */
     uint8_t *indices, *thumbs;    /**< Of one frame, and of all as the sheet shows them. */
     size_t planes_cap, statistics_cap, indices_cap, thumbs_cap;
     struct pngfile_encoder *encoder;

@@ -9,6 +9,8 @@
 #include "lib/base/mem.h"
 #include "lib/sevir/selection.h"
 
+#define FRAMES_FEWEST 16 /**< Planes at once: fewer do not save as much as they cost. */
+
 struct frames {
     struct units *units;
     struct month_files *files;
@@ -141,6 +143,31 @@ static enum rc check_prefixes(const struct etl *etl, const struct frames *frames
     return RC_OK;
 }
 
+/** What a unit of so many rows takes. */
+static uint64_t unit_bytes(const struct layout_dataset *dataset, const struct event_input *input,
+                           uint64_t rows)
+{
+    const uint64_t copies = dataset->storage == LAYOUT_CHUNKED ? 3 : 1; /* fetched, scratch, rows */
+
+    return copies * rows * layout_row_bytes(dataset) + event_render_bytes(input, rows);
+}
+
+/** Planes of all frames at once are made soonest; but where they leave some worker without a unit,
+ * there are half as many at a time. */
+static uint32_t frames_at_once(const struct etl *etl, const struct layout_dataset *dataset,
+                               struct event_input input)
+{
+    const uint64_t share =
+        etl->conf->extract_memory_bytes / work_width(etl->services->work, WORK_CPU);
+
+    input.frames_at_once = input.frames;
+    while ((input.frames_at_once + 1) / 2 >= FRAMES_FEWEST &&
+           unit_bytes(dataset, &input, 1) > share) {
+        input.frames_at_once = (input.frames_at_once + 1) / 2;
+    }
+    return input.frames_at_once;
+}
+
 static struct event_input input_of(const struct etl *etl, const struct layout_dataset *dataset)
 {
     struct event_input input = {
@@ -152,6 +179,7 @@ static struct event_input input_of(const struct etl *etl, const struct layout_da
     struct err ignored;
 
     sample_of(&dataset->dtype, &input.sample, &ignored); /* check_row() has refused others */
+    input.frames_at_once = frames_at_once(etl, dataset, input);
     return input;
 }
 
@@ -159,10 +187,8 @@ static struct event_input input_of(const struct etl *etl, const struct layout_da
 static bool fits(const struct etl *etl, const struct layout_dataset *dataset, uint64_t rows)
 {
     const struct event_input input = input_of(etl, dataset);
-    const uint64_t copies = dataset->storage == LAYOUT_CHUNKED ? 3 : 1; /* fetched, scratch, rows */
 
-    return copies * rows * layout_row_bytes(dataset) + event_render_bytes(&input, rows) <=
-           etl->conf->extract_memory_bytes / 2;
+    return unit_bytes(dataset, &input, rows) <= etl->conf->extract_memory_bytes / 2;
 }
 
 /** How many rows from `index` on make one unit: they share a chunk, or lie side by side. */
@@ -220,18 +246,13 @@ static enum rc frames_work(const struct etl *etl, struct unit *unit, uint8_t *ro
 
     for (size_t i = item->from; i < item->to; i++) {
         const struct catalog_row *row = etl->rows[i].row;
-        struct event_input input = {
-            .type = row->img_type,
-            .row = row,
-            .pixels = rows + ((uint64_t)row->file_index - item->first) * row_bytes,
-            .height = (uint32_t)item->dataset->dims[1],
-            .width = (uint32_t)item->dataset->dims[2],
-            .frames = (uint32_t)item->dataset->dims[3],
-            .images = etl->conf->extract_images,
-            .image_prefix = frames->prefixes[i],
-        };
-        if (sample_of(&item->dataset->dtype, &input.sample, err) != RC_OK ||
-            event_render(&input, &unit->desk->scratch, &unit->output, err) != RC_OK) {
+        struct event_input input = input_of(etl, item->dataset);
+
+        input.type = row->img_type;
+        input.row = row;
+        input.pixels = rows + ((uint64_t)row->file_index - item->first) * row_bytes;
+        input.image_prefix = frames->prefixes[i];
+        if (event_render(&input, &unit->desk->scratch, &unit->output, err) != RC_OK) {
             return err_wrap(err, "event '%s'", row->id);
         }
     }

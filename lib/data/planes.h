@@ -36,6 +36,9 @@ size_t sample_bytes(enum sample sample);
  * where `planes` is aligned to 64 bytes and a plane is a multiple of that. */
 void planes_transpose(const void *interleaved, void *planes, size_t pixels, size_t frames,
                       size_t element_bytes);
+/** The same of `count` frames from `first` on: `planes` has room for these. */
+void planes_transpose_some(const void *interleaved, void *planes, size_t pixels, size_t frames,
+                           size_t first, size_t count, size_t element_bytes);
 
 #define PLANE_PIXELS_MAX UINT32_MAX /**< More in one plane are refused by the caller. */
 #define PLANE_PERCENTILES 7         /**< 1 10 25 50 75 90 99 */

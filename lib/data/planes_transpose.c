@@ -149,26 +149,26 @@ DEFINE_STRIP(2)
 DEFINE_STRIP(4)
 DEFINE_STRIP(8)
 
-void planes_transpose(const void *interleaved, void *planes, size_t pixels, size_t frames,
-                      size_t element_bytes)
+void planes_transpose_some(const void *interleaved, void *planes, size_t pixels, size_t frames,
+                           size_t first, size_t count, size_t element_bytes)
 {
-    struct turn turn = {.from = interleaved,
+    struct turn turn = {.from = (const uint8_t *)interleaved + first * element_bytes,
                         .to = planes,
                         .pixels = pixels,
-                        .frames = frames,
+                        .frames = count,
                         .element_bytes = element_bytes,
                         .row = frames * element_bytes,
                         .plane = pixels * element_bytes};
     size_t strip = LINE / element_bytes, pixel = 0, edge;
 
-    if (pixels <= 1 || frames <= 1) {
+    if (frames <= 1 || (pixels <= 1 && count == frames)) {
         memcpy(planes, interleaved, pixels * turn.row);
         return;
     }
     /* Whole lines of every plane, if all planes begin alike. */
     edge = (LINE - (uintptr_t)planes % LINE) % LINE;
     if (turn.plane % LINE == 0 && edge % element_bytes == 0) {
-        turn.stream = turn.plane * frames >= STREAM_BYTES;
+        turn.stream = turn.plane * count >= STREAM_BYTES;
         pixel = edge / element_bytes;
         turn_scalar(&turn, 0, pixel, 0);
     }
@@ -192,4 +192,10 @@ void planes_transpose(const void *interleaved, void *planes, size_t pixels, size
 #ifdef __SSE2__
     _mm_sfence();
 #endif
+}
+
+void planes_transpose(const void *interleaved, void *planes, size_t pixels, size_t frames,
+                      size_t element_bytes)
+{
+    planes_transpose_some(interleaved, planes, pixels, frames, 0, frames, element_bytes);
 }

@@ -51,6 +51,7 @@ static void render(enum conf_images images)
         .height = SIDE,
         .width = SIDE,
         .frames = FRAMES,
+        .frames_at_once = FRAMES,
         .images = images,
         .image_prefix = "images/img_type=vil/id=S1/",
     };
@@ -154,6 +155,7 @@ static void check_sheet(enum sevir_type type, enum sample sample, uint32_t heigh
         .height = height,
         .width = width,
         .frames = FRAMES,
+        .frames_at_once = FRAMES,
         .images = IMAGES_FRAMES,
         .image_prefix = "images/img_type=x/id=S1/",
     };
@@ -183,6 +185,53 @@ static void check_sheet(enum sevir_type type, enum sample sample, uint32_t heigh
     event_output_reset(&output);
 }
 
+/** Rows and pictures of an event of five frames of two bytes. */
+static void render_at_once(uint32_t at_once, struct strbuf *ret_made)
+{
+    enum { COUNT = 5 };
+    int16_t codes[SIDE * SIDE * COUNT];
+    struct err err;
+
+    for (int i = 0; i < SIDE * SIDE * COUNT; i++) {
+        codes[i] = (int16_t)(i % 5 == 0 ? -32768 : -7000 + 151 * i);
+    }
+    const struct event_input input = {
+        .type = SEVIR_IR069,
+        .row = &row,
+        .pixels = codes,
+        .sample = SAMPLE_I16,
+        .height = SIDE,
+        .width = SIDE,
+        .frames = COUNT,
+        .frames_at_once = at_once,
+        .images = IMAGES_FRAMES,
+        .image_prefix = "images/img_type=ir069/id=S1/",
+    };
+
+    assert_int_equal(event_render(&input, &scratch, &output, &err), RC_OK);
+    assert_int_equal(output.picture_count, COUNT + 1);
+    strbuf_puts(ret_made, strbuf_text(&output.rows));
+    for (unsigned i = 0; i < output.picture_count; i++) {
+        strbuf_add(ret_made, output.pictures[i].png.data, output.pictures[i].png.len);
+    }
+    event_output_reset(&output);
+}
+
+static void it_is_the_same_however_many_frames_are_planes_at_once(void **state)
+{
+    scoped(strbuf_done) struct strbuf all = {0};
+
+    (void)state;
+    render_at_once(5, &all);
+    for (uint32_t at_once = 1; at_once < 5; at_once++) {
+        scoped(strbuf_done) struct strbuf some = {0};
+
+        render_at_once(at_once, &some);
+        assert_int_equal(some.len, all.len);
+        assert_memory_equal(some.data, all.data, all.len);
+    }
+}
+
 static void the_sheet_is_that_of_the_whole_frames(void **state)
 {
     (void)state;
@@ -203,6 +252,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(frames_that_the_catalog_does_not_know_have_no_time, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(pictures_as_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_is_the_same_however_many_frames_are_planes_at_once,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(the_sheet_is_that_of_the_whole_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(used_again_it_gives_the_same, setup, teardown),
     };

@@ -53,6 +53,34 @@ static void every_pixel_of_every_frame_finds_its_place(void **state)
     }
 }
 
+static void some_frames_are_those_of_all(void **state)
+{
+    (void)state;
+    enum { F = 49 };
+    static const size_t pixels[] = {1, 2, 63, 64, 65, 256};
+    static const size_t ranges[][2] = {{0, 25}, {25, 24}, {48, 1}, {0, 49}, {33, 16}, {3, 7}};
+
+    for (size_t bytes = 1; bytes <= 8; bytes *= 2) {
+        for (size_t i = 0; i < ARRAY_LEN(pixels) * ARRAY_LEN(ranges); i++) {
+            const size_t p = pixels[i % ARRAY_LEN(pixels)];
+            const size_t *range = ranges[i / ARRAY_LEN(pixels)];
+            const size_t plane = p * bytes;
+            uint8_t *from = malloc(F * plane), *all = malloc(F * plane);
+            uint8_t *some = malloc(range[1] * plane);
+
+            for (size_t k = 0; k < F * plane; k++) {
+                from[k] = (uint8_t)(k * 37 + k / 251);
+            }
+            planes_transpose(from, all, p, F, bytes);
+            planes_transpose_some(from, some, p, F, range[0], range[1], bytes);
+            assert_memory_equal(some, all + range[0] * plane, range[1] * plane);
+            free(from);
+            free(all);
+            free(some);
+        }
+    }
+}
+
 static void large_planes_leave_past_the_cache_and_are_the_same(void **state)
 {
     (void)state;
@@ -222,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pixel_of_every_frame_finds_its_place),
+        cmocka_unit_test(some_frames_are_those_of_all),
         cmocka_unit_test(large_planes_leave_past_the_cache_and_are_the_same),
         cmocka_unit_test(missing_pixels_are_left_out_of_everything),
         cmocka_unit_test(where_nothing_is_valid_there_is_no_number),
