@@ -16,6 +16,8 @@
 #include "lib/store/file_list.h"
 #include "lib/store/file_path.h"
 #include "lib/store/file_put.h"
+#include "lib/store/file_root.h"
+#include "lib/store/file_sync.h"
 #include "lib/store/store.h"
 
 #define READ_CHUNK (8u << 20) /**< How often a read looks whether it was canceled. */
@@ -23,17 +25,11 @@
 /** A pipe must not hold us up, nor a terminal take us over, before we have seen what they are. */
 #define READ_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 
-/** The root as a descriptor, shared by the tasks that began with it. */
-struct file_root {
-    int fd;
-    unsigned refs;
-    char place[48]; /**< store_place(). */
-};
-
 struct store_file {
     struct store base;
     struct work *work;
     struct file_root *root;
+    struct file_sync *sync;
     struct file_list *list; /**< Where the last page ended; NULL while a task goes on from it. */
 };
 
@@ -89,37 +85,6 @@ struct store_op {
     };
 };
 
-static struct file_root *root_ref(struct file_root *root)
-{
-    root->refs++;
-    return root;
-}
-
-static void root_unref(struct file_root *root)
-{
-    if (root != NULL && --root->refs == 0) {
-        close(root->fd);
-        free(root);
-    }
-}
-
-static struct file_root *root_open(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct file_root *root = NULL;
-
-    if (fd >= 0) {
-        struct stat st = {0};
-
-        fstat(fd, &st);
-        root = mem_new(struct file_root);
-        *root = (struct file_root){.fd = fd, .refs = 1};
-        snprintf(root->place, sizeof(root->place), "%llx:%llx", (unsigned long long)st.st_dev,
-                 (unsigned long long)st.st_ino);
-    }
-    return root;
-}
-
 /** What is missing in a root that was itself removed is not a missing object. */
 static enum rc check_root(const struct store_op *op, struct err *err)
 {
@@ -174,11 +139,11 @@ static int open_object(const struct store_op *op, int root, const char *key, int
 static void answer(struct store_op *op)
 {
     if (op->new_root != NULL) {
-        root_unref(op->store->root);
+        file_root_unref(op->store->root);
         op->store->root = TAKE(op->new_root);
     }
     op->answer(op, op->rc == RC_OK ? NULL : &op->err);
-    root_unref(op->root);
+    file_root_unref(op->root);
     free(op);
 }
 
@@ -238,7 +203,7 @@ static struct store_op *op_new(struct store *base, const char *key,
     struct store_op *op = mem_new(struct store_op);
 
     op->store = store;
-    op->root = root_ref(store->root);
+    op->root = file_root_ref(store->root);
     op->root_fd = store->root->fd;
     op->run = run;
     op->answer = answer_done;
@@ -277,7 +242,7 @@ static enum rc renew_root(struct store_op *op, struct err *err)
     if (fstat(op->root_fd, &had) == 0 && had.st_dev == now.st_dev && had.st_ino == now.st_ino) {
         return RC_OK;
     }
-    op->new_root = root_open(path);
+    op->new_root = file_root_open(path);
     if (op->new_root == NULL) {
         return err_set(err, RC_IO, "store '%s': %s", path, strerror(errno));
     }
@@ -589,7 +554,7 @@ static enum rc run_copy(struct store_op *op, struct err *err)
 
 static void answer_copy(struct store_op *op, const struct err *err)
 {
-    root_unref(op->copy.from);
+    file_root_unref(op->copy.from);
     op->done(err, op->arg);
 }
 
@@ -600,7 +565,7 @@ static void copy(struct store *base, const char *from_key, struct store *to, con
 
     op->answer = answer_copy;
     op->copy.from_key = from_key;
-    op->copy.from = root_ref(((struct store_file *)base)->root);
+    op->copy.from = file_root_ref(((struct store_file *)base)->root);
     want_progress(op, progress);
     submit(op);
 }
@@ -708,17 +673,11 @@ static void find_open(struct store *base, const char *const *keys, unsigned coun
     submit(op);
 }
 
-static enum rc run_sync(struct store_op *op, struct err *err)
-{
-    if (syncfs(op->root_fd) != 0) {
-        return file_path_error(err, errno, "sync", op->store->base.uri->path);
-    }
-    return RC_OK;
-}
-
 static void sync_all(struct store *base, store_done_fn *done, void *arg)
 {
-    submit(op_new(base, NULL, run_sync, done, arg));
+    struct store_file *store = (struct store_file *)base;
+
+    file_sync_ask(store->sync, store->root, done, arg);
 }
 
 static void cancel(struct store_op *op)
@@ -738,8 +697,9 @@ static void file_free(struct store *base)
 {
     struct store_file *store = (struct store_file *)base;
 
+    file_sync_free(store->sync);
     file_list_free(store->list);
-    root_unref(store->root);
+    file_root_unref(store->root);
     uri_free(store->base.uri);
     free(store);
 }
@@ -768,7 +728,7 @@ enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bo
     if (create && fs_mkdirs(uri->path, 0777, err) != RC_OK) {
         return err_wrap(err, "store '%.200s'", uri->path);
     }
-    root = root_open(uri->path);
+    root = file_root_open(uri->path);
     if (root == NULL && errno == ENOTDIR) {
         return err_set(err, RC_INVALID, "store '%.200s' is not a directory", uri->path);
     }
@@ -781,6 +741,7 @@ enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bo
         .work = work,
         .root = root,
     };
+    store->sync = file_sync_new(loop, work, store->base.uri->path);
     *ret_store = &store->base;
     return RC_OK;
 }
