@@ -63,7 +63,7 @@ static void clean_run(struct clean *clean)
         catalog_write(etl->services->catalog, forget_rows, on_step_done, clean);
         return;
 
-    case OUTPUTS: /* store, disk, state.db */
+    case OUTPUTS: /* store, state.db */
         job_outputs_settle(etl->services, etl->job, NULL, &etl->robbed, on_step_done, clean);
         return;
 

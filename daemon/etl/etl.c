@@ -17,6 +17,8 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
+#define DRAFT_AT_ONCE 64 /**< Outputs, of some 200 bytes each. */
+
 static void etl_run(struct etl *etl);
 
 /** Whether the failure is one that the job does not come back from by itself. */
@@ -39,7 +41,7 @@ static void next_step(struct etl *etl)
         etl->step = half_made && is_final(etl) ? CLEAN : END;
     } else {
         etl->step++;
-        if (etl->adopted != NULL && etl->step == NOTE_KEYS) {
+        if (etl->adopted != NULL && etl->step == WITHDRAW) {
             etl->step = DRAFT; /* there is nothing to make */
         }
         if (etl->step == CLEAN) { /* only ever entered by a failure */
@@ -218,48 +220,12 @@ static void on_claims_known(const struct err *err, void *arg)
     on_step_done(err, etl);
 }
 
-/* ---- steps on the FILE lane: the ledger and the draft ---- */
-
-struct disk {
-    struct etl *etl;
-    struct strbuf bytes;
-    struct job_ledger *ledger;
-    struct err err;
-};
-
-static void on_disk_done(void *arg, bool canceled)
-{
-    struct disk *disk = arg;
-    struct etl *etl = disk->etl;
-    const struct err err = disk->err;
-
-    strbuf_done(&disk->bytes);
-    job_ledger_free(disk->ledger);
-    free(disk);
-    on_step_done(err.rc == RC_OK ? NULL : &err, etl);
-}
-
-static void run_note_keys(void *arg)
-{
-    struct disk *disk = arg;
-    struct etl *etl = disk->etl;
-
-    if (job_ledger_add(etl->conf->state_dir, etl->job->object.key, etl->planned, etl->planned_count,
-                       &disk->err) == RC_OK) {
-        disk->err.rc = RC_OK; /* what was tried on the way does not count */
-    }
-}
+/* ---- DRAFT ---- */
 
 static void run_draft(void *arg)
 {
-    struct disk *disk = arg;
-    struct etl *etl = disk->etl;
-
-    if (etl->adopted != NULL) {
-        job_draft_write(etl->conf->state_dir, etl->job->id, etl->adopted, etl->adopted_len,
-                        &disk->err);
-        return;
-    }
+    struct etl *etl = arg;
+    struct strbuf *text = &etl->job->draft;
     const struct job_manifest_head head = {
         .object = &etl->job->object,
         .kind = etl->job->kind,
@@ -272,21 +238,33 @@ static void run_draft(void *arg)
         .note_count = etl->note_count,
     };
 
-    job_manifest_begin(&disk->bytes, &head);
-    for (size_t i = 0; i < etl->output_count; i++) {
-        job_manifest_add(&disk->bytes, &etl->outputs[i], i == 0);
+    strbuf_reset(text);
+    if (etl->adopted != NULL) {
+        strbuf_add(text, etl->adopted, etl->adopted_len);
+        return;
     }
-    job_manifest_end(&disk->bytes);
-    job_draft_write(etl->conf->state_dir, etl->job->id, disk->bytes.data, disk->bytes.len,
-                    &disk->err);
+    job_manifest_begin(text, &head);
+    for (size_t i = 0; i < etl->output_count; i++) {
+        job_manifest_add(text, &etl->outputs[i], i == 0);
+    }
+    job_manifest_end(text);
 }
 
-static void disk_start(struct etl *etl, work_run_fn *run)
+static void on_drafted(void *arg, bool canceled)
 {
-    struct disk *disk = mem_new(struct disk);
+    (void)canceled;
+    on_step_done(NULL, arg);
+}
 
-    disk->etl = etl;
-    work_submit(etl->services->work, WORK_FILE, run, on_disk_done, disk);
+/** A short one is written sooner than a worker is woken. */
+static void draft(struct etl *etl)
+{
+    if (etl->output_count <= DRAFT_AT_ONCE && etl->adopted == NULL) {
+        run_draft(etl);
+        on_step_done(NULL, etl);
+    } else {
+        work_submit(etl->services->work, WORK_FILE, run_draft, on_drafted, etl);
+    }
 }
 
 /* ---- CLAIM: two objects may want one key, by their base names or their events' ids ---- */
@@ -295,8 +273,14 @@ static enum rc run_claim(struct db *state, void *arg, struct err *err)
 {
     struct etl *etl = arg;
 
-    return job_claims_take(state, etl->job->object.id, etl->planned, etl->planned_count,
-                           &etl->taken, &etl->owner, err);
+    if (job_claims_take(state, etl->job->object.id, etl->planned, etl->planned_count, &etl->taken,
+                        &etl->owner, err) != RC_OK) {
+        return err->rc;
+    }
+    /* Of what another daemon has made nothing is written here. */
+    return etl->owner != NULL || etl->adopted != NULL
+               ? RC_OK
+               : job_ledger_add(state, etl->job->object.id, etl->planned, etl->planned_count, err);
 }
 
 static void on_claimed(const struct err *err, void *arg)
@@ -337,6 +321,7 @@ static void finish(struct etl *etl)
     } else if (etl->reason[0] != '\0') {
         note.reason = etl->reason;
     }
+    note.also = event == JOB_EV_FINISHED ? job_draft_record : NULL;
     note.request_ids = etl->run;
     etl->job->work = NULL;
     leave_lease(etl, event);
@@ -385,12 +370,8 @@ static void etl_run(struct etl *etl)
         job_store_read(services->jobs, run_ask_claims, on_claims_known, etl);
         return;
 
-    case CLAIM: /* state.db: before anything is written, or noted to be removed */
+    case CLAIM: /* state.db: whose the keys are that we are about to write or withdraw; noted */
         job_store_write(services->jobs, run_claim, on_claimed, etl);
-        return;
-
-    case NOTE_KEYS: /* disk: what we are about to write, and what that manifest vouches for */
-        disk_start(etl, run_note_keys);
         return;
 
     case WITHDRAW: /* store: it is another version's, and stops vouching before outputs change */
@@ -409,8 +390,8 @@ static void etl_run(struct etl *etl)
         store_sync(services->processed, on_step_done, etl);
         return;
 
-    case DRAFT: /* disk: the manifest to be */
-        disk_start(etl, run_draft);
+    case DRAFT: /* the manifest to be, which is recorded with the move */
+        draft(etl);
         return;
 
     case CLEAN:

@@ -36,7 +36,6 @@ struct etl {
         READ_MANIFEST,
         ADOPT,
         CLAIM,
-        NOTE_KEYS,
         WITHDRAW,
         MAKE,
         SYNC,

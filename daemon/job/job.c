@@ -67,6 +67,7 @@ void job_free(struct job *job)
     if (job == NULL) {
         return;
     }
+    strbuf_done(&job->draft);
     arena_free(job->arena);
     free(job);
 }

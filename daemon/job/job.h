@@ -12,6 +12,7 @@
 
 #include "daemon/job/job_state.h"
 #include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/db/db.h"
 
 struct job_store;
@@ -41,6 +42,7 @@ struct job {
     char table[128]; /**< Of the data catalog; "" before the crawl. As `kind`. */
     char rows_digest[65]; /**< job_digest.h; "" before an extraction. */
     uint64_t outputs;     /**< That its manifest lists; set when it is published. */
+    struct strbuf draft;  /**< Of its manifest (job_draft.h), until the move that records it. */
     struct arena *arena;
     struct job_store *store;
     uint64_t generation; /**< Of the catalog when its extraction began (queue); 0: not known. */

@@ -1,80 +1,58 @@
-/** @file
- * Files of STATE_DIR/jobs/.
- */
 #include "daemon/job/job_draft.h"
 
-#include <dirent.h>
-#include <inttypes.h>
-#include <unistd.h>
+#include "daemon/job/job_pieces.h"
 
-#include "lib/base/fs.h"
+#define WANTED \
+    " FROM jobs WHERE resume = 'EXTRACTED' AND state IN ('EXTRACTED', 'PUBLISHING', 'BACKOFF')"
 
-#define DRAFT_MAX ((size_t)1 << 30)
+static const struct job_pieces drafts = {
+    .measure = "SELECT sum(length(bytes)) FROM drafts WHERE job = ?1",
+    .read = "SELECT bytes FROM drafts WHERE job = ?1 ORDER BY part",
+    .insert = "INSERT INTO drafts(job, part, bytes) VALUES(?1, ?2, ?3)",
+    .remove = "DELETE FROM drafts WHERE job = ?1",
+};
 
-static char *draft_path(const char *state_dir, uint64_t job)
+enum rc job_draft_record(struct db *state, const struct job *job, void *unused, struct err *err)
 {
-    return str_printf("%s/jobs/%" PRIu64 ".json", state_dir, job);
+    (void)unused;
+    return job_draft_put(state, job->id, job->draft.data, job->draft.len, err);
 }
 
-enum rc job_draft_write(const char *state_dir, uint64_t job, const void *bytes, size_t len,
-                        struct err *err)
+enum rc job_draft_put(struct db *state, uint64_t job, const void *bytes, size_t len,
+                      struct err *err)
 {
-    scoped(free) char *dir = str_printf("%s/jobs", state_dir);
-    scoped(free) char *path = draft_path(state_dir, job);
-
-    if (fs_mkdirs(dir, 0700, err) != RC_OK) {
-        return err->rc;
-    }
-    return fs_write_file(path, bytes, len, 0600, err);
+    return job_pieces_put(state, &drafts, job, bytes, len, err);
 }
 
-enum rc job_draft_read(const char *state_dir, uint64_t job, char **ret_bytes, size_t *ret_len,
+enum rc job_draft_read(struct db *state, uint64_t job, char **ret_bytes, size_t *ret_len,
                        struct err *err)
 {
-    scoped(free) char *path = draft_path(state_dir, job);
-
-    return fs_read_file(path, DRAFT_MAX, ret_bytes, ret_len, err);
+    return job_pieces_get(state, &drafts, job, ret_bytes, ret_len, err);
 }
 
-void job_draft_remove(const char *state_dir, uint64_t job)
+enum rc job_draft_remove(struct db *state, uint64_t job, struct err *err)
 {
-    scoped(free) char *path = draft_path(state_dir, job);
-
-    /* One that stays is a stray file of a finished job: harmless, and the next write replaces it.
-     */
-    (void)unlink(path);
+    return job_pieces_remove(state, &drafts, job, err);
 }
 
-/** A write that the end of the daemon cut short leaves its temporary file, ".NAME.XXXXXX". */
-static bool is_unfinished(const char *name)
+bool job_draft_is_wanted(struct db *state, uint64_t job)
 {
-    return name[0] == '.' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
+    struct err err;
+    struct db_stmt *q = db_prepare(state, "SELECT 1" WANTED " AND id = ?", &err);
 
-static void sweep(const char *state_dir, const char *folder, job_draft_wanted_fn *wanted, void *arg)
-{
-    scoped(free) char *path = str_printf("%s/%s", state_dir, folder);
-    DIR *dir = opendir(path);
-    struct dirent *item;
-
-    if (dir == NULL) {
-        return; /* nothing was ever written there */
+    if (q == NULL) {
+        return true;
     }
-    while ((item = readdir(dir)) != NULL) {
-        scoped(free) char *number = str_dup_n(item->d_name, strcspn(item->d_name, "."));
-        uint64_t job;
+    db_bind_int(q, 1, (int64_t)job);
+    const bool wanted = db_step(q, &err);
 
-        if (is_unfinished(item->d_name)) {
-            (void)unlinkat(dirfd(dir), item->d_name, 0);
-        } else if (wanted != NULL && str_to_u64(number, &job) && !wanted(job, arg)) {
-            job_draft_remove(state_dir, job);
-        }
+    if (wanted) {
+        db_reset(q);
     }
-    closedir(dir);
+    return wanted || db_failed(q);
 }
 
-void job_draft_sweep(const char *state_dir, job_draft_wanted_fn *wanted, void *arg)
+enum rc job_draft_sweep(struct db *state, struct err *err)
 {
-    sweep(state_dir, "jobs", wanted, arg);
-    sweep(state_dir, "ledgers", NULL, NULL);
+    return db_exec(state, "DELETE FROM drafts WHERE job NOT IN (SELECT id" WANTED ")", err);
 }

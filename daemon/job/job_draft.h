@@ -1,25 +1,27 @@
 /** @file
- * The draft of a manifest: what EXTRACTED leaves on disk, and PUBLISHING puts.
+ * The draft of a manifest: what EXTRACTED leaves, and PUBLISHING puts.
  *
- * STATE_DIR/jobs/<id>.json holds the very bytes of the future manifest. Extraction writes it,
- * publishing reads it; neither includes the other.
+ * Table `drafts` of state.db holds the very bytes of the future manifest. They are written in the
+ * transaction of the move to EXTRACTED, read by publishing, and gone with the move that ends the
+ * job: a job is never without the draft it needs, and no draft is without its job.
  *
- * Thread:     the calls block: a worker of the FILE lane.
+ * Thread:     a lane's, inside somebody's transaction.
  */
 #pragma once
 
 #include "daemon/job/job.h"
-#include "lib/base/str.h"
 
-/** Written whole, fsynced, renamed. */
-enum rc job_draft_write(const char *state_dir, uint64_t job, const void *bytes, size_t len,
-                        struct err *err);
+/** `job_note.also` of the move to EXTRACTED: records `job->draft`. */
+enum rc job_draft_record(struct db *state, const struct job *job, void *unused, struct err *err);
+/** In place of what is there. */
+enum rc job_draft_put(struct db *state, uint64_t job, const void *bytes, size_t len,
+                      struct err *err);
 /** RC_NOT_FOUND when there is none; the caller frees. */
-enum rc job_draft_read(const char *state_dir, uint64_t job, char **ret_bytes, size_t *ret_len,
+enum rc job_draft_read(struct db *state, uint64_t job, char **ret_bytes, size_t *ret_len,
                        struct err *err);
 /** None there is no error. */
-void job_draft_remove(const char *state_dir, uint64_t job);
-/** At boot: remove the drafts of which `wanted` says that no job needs them, and what writes that
- * were cut short have left beside drafts and ledgers. */
-typedef bool job_draft_wanted_fn(uint64_t job, void *arg);
-void job_draft_sweep(const char *state_dir, job_draft_wanted_fn *wanted, void *arg);
+enum rc job_draft_remove(struct db *state, uint64_t job, struct err *err);
+/** Whether the job is on its way to publish its draft; when in doubt, it is. */
+bool job_draft_is_wanted(struct db *state, uint64_t job);
+/** At boot: remove those that no job needs (it has begun anew, say). */
+enum rc job_draft_sweep(struct db *state, struct err *err);

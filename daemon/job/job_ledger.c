@@ -1,28 +1,21 @@
 /** @file
- * Ledgers: STATE_DIR/ledgers/<sha256 of the object's key>, keys ended by NUL, for a key may hold
- * any other byte.
+ * Ledgers as rows: keys ended by NUL, for a key may hold any other byte.
  */
 #include "daemon/job/job_ledger.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "lib/base/digest.h"
-#include "lib/base/fs.h"
+#include "daemon/job/job_pieces.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 
-#define LEDGER_MAX ((size_t)1 << 30)
-
-static char *ledger_path(const char *state_dir, const char *key)
-{
-    char hex[DIGEST_HEX];
-
-    digest_sha256_hex(key, strlen(key), hex);
-    return str_printf("%s/ledgers/%s", state_dir, hex);
-}
+static const struct job_pieces ledgers = {
+    .measure = "SELECT sum(length(bytes)) FROM ledgers WHERE object = ?1",
+    .read = "SELECT bytes FROM ledgers WHERE object = ?1 ORDER BY part",
+    .insert = "INSERT INTO ledgers(object, part, bytes) VALUES(?1, ?2, ?3)",
+    .remove = "DELETE FROM ledgers WHERE object = ?1",
+};
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -43,15 +36,14 @@ static void split(struct job_ledger *ledger, size_t len)
     }
 }
 
-enum rc job_ledger_read(const char *state_dir, const char *key, struct job_ledger **ret_ledger,
+enum rc job_ledger_read(struct db *state, uint64_t object, struct job_ledger **ret_ledger,
                         struct err *err)
 {
-    scoped(free) char *path = ledger_path(state_dir, key);
     scoped(job_ledger_free) struct job_ledger *ledger = mem_new(struct job_ledger);
     size_t len = 0;
     struct err why; /* that there is none is no error, and callers look at `err` afterwards */
 
-    if (fs_read_file(path, LEDGER_MAX, &ledger->bytes, &len, &why) == RC_OK) {
+    if (job_pieces_get(state, &ledgers, object, &ledger->bytes, &len, &why) == RC_OK) {
         split(ledger, len);
     } else if (why.rc != RC_NOT_FOUND) {
         *err = why;
@@ -71,17 +63,29 @@ void job_ledger_free(struct job_ledger *ledger)
     free(ledger);
 }
 
-enum rc job_ledger_add(const char *state_dir, const char *key, const char *const *keys,
-                       size_t count, struct err *err)
+/** Whether there is nothing to write: a job that is tried again notes the same keys again. */
+static bool has_all(const struct job_ledger *ledger, const char *const *keys, size_t count)
 {
-    scoped(free) char *path = ledger_path(state_dir, key);
-    scoped(free) char *dir = str_printf("%s/ledgers", state_dir);
+    for (size_t i = 0; i < count; i++) {
+        if (ledger->count == 0 || bsearch(&keys[i], ledger->keys, ledger->count,
+                                          sizeof(*ledger->keys), compare_keys) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum rc job_ledger_add(struct db *state, uint64_t object, const char *const *keys, size_t count,
+                       struct err *err)
+{
     scoped(job_ledger_free) struct job_ledger *before = NULL;
     scoped(strbuf_done) struct strbuf bytes = {0};
 
-    if (job_ledger_read(state_dir, key, &before, err) != RC_OK ||
-        fs_mkdirs(dir, 0700, err) != RC_OK) {
+    if (job_ledger_read(state, object, &before, err) != RC_OK) {
         return err->rc;
+    }
+    if (has_all(before, keys, count)) {
+        return RC_OK;
     }
     const size_t all = before->count + count;
     scoped(free) const char **sorted = mem_resize(NULL, all, sizeof(*sorted));
@@ -98,15 +102,10 @@ enum rc job_ledger_add(const char *state_dir, const char *key, const char *const
             strbuf_add(&bytes, sorted[i], strlen(sorted[i]) + 1);
         }
     }
-    return fs_write_file(path, bytes.data, bytes.len, 0600, err);
+    return job_pieces_put(state, &ledgers, object, bytes.data, bytes.len, err);
 }
 
-enum rc job_ledger_remove(const char *state_dir, const char *key, struct err *err)
+enum rc job_ledger_remove(struct db *state, uint64_t object, struct err *err)
 {
-    scoped(free) char *path = ledger_path(state_dir, key);
-
-    if (unlink(path) != 0 && errno != ENOENT) {
-        return err_errno(err, errno, "remove '%s'", path);
-    }
-    return RC_OK;
+    return job_pieces_remove(state, &ledgers, object, err);
 }

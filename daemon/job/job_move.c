@@ -125,11 +125,23 @@ static enum rc record_made(struct db *db, const struct job_moved *moved, struct 
     return db_run(q, err);
 }
 
+/** The draft of a job that has ended, or begins anew, is of no more use. */
+static enum rc drop_draft(struct db *db, const struct job_moved *moved, struct err *err)
+{
+    const bool may_have_one =
+        moved->from == JOB_EXTRACTED || moved->from == JOB_PUBLISHING || moved->from == JOB_BACKOFF;
+
+    if (!may_have_one || (job_state_kind(moved->to) != JOB_KIND_END && moved->to != JOB_QUEUED)) {
+        return RC_OK;
+    }
+    return job_draft_remove(db, moved->id, err);
+}
+
 enum rc job_record(struct db *db, const struct job_moved *moved, const struct job_moved_row *row,
                    struct err *err)
 {
     if (record_row(db, moved, row, err) != RC_OK || record_transition(db, moved, err) != RC_OK ||
-        record_made(db, moved, err) != RC_OK) {
+        record_made(db, moved, err) != RC_OK || drop_draft(db, moved, err) != RC_OK) {
         return err->rc;
     }
     return RC_OK;
@@ -236,6 +248,7 @@ static void move_done(const struct err *err, void *arg)
         job->entered_ms = move->moved.at_ms;
         job->entered_mono_ms = now_mono_ms();
         snprintf(job->rows_digest, sizeof(job->rows_digest), "%s", move->row.rows_digest);
+        strbuf_done(&job->draft); /* on record now, or of no use to where it went */
         check(job);
         job_observe(job->store, &move->moved);
     }
@@ -396,41 +409,6 @@ static void publish_move(struct job_events *events, const struct job_moved *move
     job_events_publish(events, "transition", strbuf_text(&json));
 }
 
-/** The draft of a job that has ended is of no more use. */
-struct stray {
-    char *state_dir;
-    uint64_t job;
-};
-
-static void stray_remove(void *arg)
-{
-    const struct stray *stray = arg;
-
-    job_draft_remove(stray->state_dir, stray->job);
-}
-
-static void stray_removed(void *arg, bool canceled)
-{
-    struct stray *stray = arg;
-
-    (void)canceled;
-    free(stray->state_dir);
-    free(stray);
-}
-
-static void drop_draft(const struct services *services, const struct job_moved *moved)
-{
-    const bool may_have_one =
-        moved->from == JOB_EXTRACTED || moved->from == JOB_PUBLISHING || moved->from == JOB_BACKOFF;
-
-    if (may_have_one && job_state_kind(moved->to) == JOB_KIND_END) {
-        struct stray *stray = mem_new(struct stray);
-
-        *stray = (struct stray){.state_dir = str_dup(services->conf->state_dir), .job = moved->id};
-        work_submit(services->work, WORK_FILE, stray_remove, stray_removed, stray);
-    }
-}
-
 void job_observe(struct job_store *store, const struct job_moved *moved)
 {
     const struct services *services = job_store_services(store);
@@ -440,7 +418,6 @@ void job_observe(struct job_store *store, const struct job_moved *moved)
     }
 
     job_store_counted(store, moved->from, moved->to);
-    drop_draft(services, moved);
     count_move(services->metrics, moved);
     log_move(moved);
     publish_move(services->events, moved);

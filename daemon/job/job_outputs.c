@@ -1,6 +1,7 @@
 /** @file
- * The order matters: a key that somebody else may claim must be gone from the store and from the
- * ledger, or a repeated run would remove what is the other's by then.
+ * The order matters: a key that somebody else may claim must be gone from the store before it is
+ * given up and leaves the ledger, which is one transaction; or a repeated run would remove what is
+ * the other's by then.
  */
 #include "daemon/job/job_outputs.h"
 
@@ -16,20 +17,19 @@
 
 struct settling {
     struct services *services;
-    char *state_dir;
     const struct job *job;
     const bool *halt;
     store_done_fn *done;
     void *arg;
 
-    enum settling_step { READ, REMOVE, FORGET, GIVE_UP, END } step;
+    enum settling_step { LOOK, REMOVE, FORGET, END } step;
     struct err err;
     const char **kept; /**< Keys of the manifest; borrowed, sorted. */
     size_t kept_count;
     struct job_ledger *ledger;
     const char **doomed;
     size_t doomed_count, removed;
-    bool freed;
+    bool freed, settled; /**< A claim that somebody wants; all is done. */
 };
 
 static void settling_run(struct settling *settling);
@@ -45,19 +45,12 @@ static void on_step_done(const struct err *err, void *arg)
         err_set(&settling->err, RC_CANCELED, "outputs of '%s' were left where they are",
                 settling->job->object.key);
         settling->step = END;
+    } else if (settling->settled) {
+        settling->step = END;
     } else if (settling->step != REMOVE || settling->removed == settling->doomed_count) {
         settling->step++;
     }
     settling_run(settling);
-}
-
-static void on_worked(void *arg, bool canceled)
-{
-    struct settling *settling = arg;
-    const struct err err = settling->err;
-
-    (void)canceled;
-    on_step_done(err.rc == RC_OK ? NULL : &err, settling);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -65,15 +58,28 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* ---- on lanes ---- */
+/* ---- on the state writer ---- */
 
-static void run_read(void *arg)
+static enum rc run_forget(struct db *state, void *arg, struct err *err)
+{
+    struct settling *settling = arg;
+    const uint64_t object = settling->job->object.id;
+
+    if (job_ledger_remove(state, object, err) != RC_OK) {
+        return err->rc;
+    }
+    settling->settled = true;
+    return job_claims_keep(state, object, settling->kept, settling->kept_count, &settling->freed,
+                           err);
+}
+
+/** Mostly there is nothing to remove, and then that is all. */
+static enum rc run_look(struct db *state, void *arg, struct err *err)
 {
     struct settling *settling = arg;
 
-    if (job_ledger_read(settling->state_dir, settling->job->object.key, &settling->ledger,
-                        &settling->err) != RC_OK) {
-        return;
+    if (job_ledger_read(state, settling->job->object.id, &settling->ledger, err) != RC_OK) {
+        return err->rc;
     }
     settling->doomed = mem_resize(NULL, settling->ledger->count, sizeof(*settling->doomed));
     for (size_t i = 0; i < settling->ledger->count; i++) {
@@ -84,21 +90,7 @@ static void run_read(void *arg)
             settling->doomed[settling->doomed_count++] = key;
         }
     }
-}
-
-static void run_forget(void *arg)
-{
-    struct settling *settling = arg;
-
-    job_ledger_remove(settling->state_dir, settling->job->object.key, &settling->err);
-}
-
-static enum rc run_give_up(struct db *state, void *arg, struct err *err)
-{
-    struct settling *settling = arg;
-
-    return job_claims_keep(state, settling->job->object.id, settling->kept, settling->kept_count,
-                           &settling->freed, err);
+    return settling->doomed_count == 0 ? run_forget(state, settling, err) : RC_OK;
 }
 
 /* ---- the story ---- */
@@ -121,7 +113,6 @@ static void finish(struct settling *settling)
     job_ledger_free(settling->ledger);
     free(settling->kept);
     free(settling->doomed);
-    free(settling->state_dir);
     free(settling);
 }
 
@@ -130,20 +121,16 @@ static void settling_run(struct settling *settling)
     struct services *services = settling->services;
 
     switch (settling->step) {
-    case READ: /* disk */
-        work_submit(services->work, WORK_FILE, run_read, on_worked, settling);
+    case LOOK: /* state.db */
+        job_store_write(services->jobs, run_look, on_step_done, settling);
         return;
 
     case REMOVE: /* store: a batch at a time */
         remove_batch(settling);
         return;
 
-    case FORGET: /* disk */
-        work_submit(services->work, WORK_FILE, run_forget, on_worked, settling);
-        return;
-
-    case GIVE_UP: /* state.db: others may have the keys now */
-        job_store_write(services->jobs, run_give_up, on_step_done, settling);
+    case FORGET: /* state.db: others may have the keys now */
+        job_store_write(services->jobs, run_forget, on_step_done, settling);
         return;
 
     case END:
@@ -161,7 +148,6 @@ void job_outputs_settle(struct services *services, const struct job *job,
 
     *settling = (struct settling){
         .services = services,
-        .state_dir = str_dup(services->conf->state_dir),
         .job = job,
         .halt = halt,
         .done = done,

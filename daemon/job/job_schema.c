@@ -117,6 +117,14 @@ const char *const job_schema_steps[] = {
     "  settled INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(run, job)) WITHOUT ROWID;"
     "CREATE INDEX run_jobs_open ON run_jobs(run) WHERE settled = 0;"
     "CREATE INDEX run_jobs_of_job ON run_jobs(job);",
+
+    /* 4 -> 5 */
+    /* Manifests to be (job_draft.h) and keys that no manifest vouches for (job_ledger.h), in pieces.
+     * They were files; job_takeover.h brings those in. */
+    "CREATE TABLE drafts(job INTEGER NOT NULL REFERENCES jobs(id), part INTEGER NOT NULL,"
+    "  bytes BLOB NOT NULL, PRIMARY KEY(job, part)) WITHOUT ROWID;"
+    "CREATE TABLE ledgers(object INTEGER NOT NULL REFERENCES objects(id), part INTEGER NOT NULL,"
+    "  bytes BLOB NOT NULL, PRIMARY KEY(object, part)) WITHOUT ROWID;",
 };
 /* clang-format on */
 const int job_schema_step_count = sizeof(job_schema_steps) / sizeof(job_schema_steps[0]);

@@ -14,6 +14,7 @@
 
 #include "daemon/job/job_draft.h"
 #include "daemon/job/job_p.h"
+#include "daemon/job/job_takeover.h"
 #include "daemon/metrics.h"
 #include "daemon/services.h"
 #include "lib/base/fs.h"
@@ -175,28 +176,6 @@ static enum rc recover(struct db *db, struct job_store *store, struct err *err)
     return db_exec(db, "COMMIT", err);
 }
 
-/** Whether the job is on its way to publish its draft; when in doubt, it is. */
-static bool wants_draft(uint64_t job, void *arg)
-{
-    struct db *db = arg;
-    struct err err;
-    struct db_stmt *q = db_prepare(db,
-                                   "SELECT 1 FROM jobs WHERE id = ? AND resume = 'EXTRACTED' AND"
-                                   " state IN ('EXTRACTED', 'PUBLISHING', 'BACKOFF')",
-                                   &err);
-
-    if (q == NULL) {
-        return true;
-    }
-    db_bind_int(q, 1, (int64_t)job);
-    const bool wanted = db_step(q, &err);
-
-    if (wanted) {
-        db_reset(q);
-    }
-    return wanted || db_failed(q);
-}
-
 static enum rc count_rows(struct db *db, struct job_store *store, struct err *err)
 {
     struct db_stmt *q = db_prepare(db, "SELECT state, count(*) FROM jobs GROUP BY state", err);
@@ -273,11 +252,11 @@ enum rc job_store_open(struct services *services, const char *state_dir,
         lock(state_dir, &store->lock_fd, err) != RC_OK ||
         db_open(store->path, DB_READ_WRITE, true, &db, err) != RC_OK ||
         migrate(db, store->path, job_schema_steps, job_schema_step_count, err) != RC_OK ||
-        recover(db, store, err) != RC_OK || count_rows(db, store, err) != RC_OK ||
+        recover(db, store, err) != RC_OK || job_takeover(db, state_dir, err) != RC_OK ||
+        job_draft_sweep(db, err) != RC_OK || count_rows(db, store, err) != RC_OK ||
         know_id(db, store, err) != RC_OK) {
         return err_wrap(err, "state");
     }
-    job_draft_sweep(state_dir, wants_draft, db);
     store->crash_at = crash_point("SEVIRD_CRASH_AT");
     store->crash_before = crash_point("SEVIRD_CRASH_BEFORE");
     for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {

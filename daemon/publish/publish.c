@@ -11,6 +11,7 @@
 #include "daemon/job/job_draft.h"
 #include "daemon/job/job_lease.h"
 #include "daemon/job/job_outputs.h"
+#include "daemon/job/job_store.h"
 #include "lib/base/mem.h"
 #include "lib/sevir/naming.h"
 
@@ -80,31 +81,21 @@ static void on_step_done(const struct err *err, void *arg)
     publish_run(publish);
 }
 
-static void on_worked(void *arg, bool canceled)
+/* ---- on the read lane ---- */
+
+static enum rc run_read(struct db *state, void *arg, struct err *err)
 {
     struct publish *publish = arg;
-    const struct err err = publish->err;
+    const uint64_t job = publish->job->id;
 
-    (void)canceled;
-    on_step_done(err.rc == RC_OK ? NULL : &err, publish);
-}
-
-/* ---- on the FILE lane ---- */
-
-static void run_read(void *arg)
-{
-    struct publish *publish = arg;
-    const char *state_dir = publish->conf->state_dir;
-    struct err *err = &publish->err;
-
-    if (job_draft_read(state_dir, publish->job->id, &publish->draft, &publish->draft_len, err) !=
-        RC_OK) {
+    if (job_draft_read(state, job, &publish->draft, &publish->draft_len, err) != RC_OK) {
         publish->lost = err->rc == RC_NOT_FOUND;
-        return;
+        return err_wrap(err, "draft of job %llu", (unsigned long long)job);
     }
     if (job_manifest_parse(publish->draft, publish->draft_len, &publish->manifest, err) != RC_OK) {
-        err_wrap(err, "draft of job %llu", (unsigned long long)publish->job->id);
+        return err_wrap(err, "draft of job %llu", (unsigned long long)job);
     }
+    return RC_OK;
 }
 
 /* ---- LEASE, LOOK: what others have done meanwhile ---- */
@@ -244,8 +235,8 @@ static void publish_run(struct publish *publish)
     struct services *services = publish->services;
 
     switch (publish->step) {
-    case READ: /* disk: what extraction left */
-        work_submit(services->work, WORK_FILE, run_read, on_worked, publish);
+    case READ: /* state.db: what extraction left */
+        job_store_read(services->jobs, run_read, on_step_done, publish);
         return;
 
     case LEASE: /* store: that no other daemon is at work on it */
@@ -270,7 +261,7 @@ static void publish_run(struct publish *publish)
         store_sync(services->processed, on_step_done, publish);
         return;
 
-    case SETTLE: /* store, disk, state.db: what an earlier version had and this one has not */
+    case SETTLE: /* store, state.db: what an earlier version had and this one has not */
         job_outputs_settle(services, publish->job, publish->manifest, &publish->robbed,
                            on_step_done, publish);
         return;

@@ -8,6 +8,7 @@
 #include "daemon/job/job_ledger.h"
 #include "daemon/job/job_outputs.h"
 #include "daemon/job/job_queue.h"
+#include "daemon/job/job_store.h"
 #include "daemon/publish/publish_p.h"
 #include "lib/base/mem.h"
 #include "lib/sevir/naming.h"
@@ -64,15 +65,6 @@ static void on_step_done(const struct err *err, void *arg)
         retire->step++;
     }
     retire_run(retire);
-}
-
-static void on_worked(void *arg, bool canceled)
-{
-    struct retire *retire = arg;
-    const struct err err = retire->err;
-
-    (void)canceled;
-    on_step_done(err.rc == RC_OK ? NULL : &err, retire);
 }
 
 /* ---- LEASE, ABSENT: where other daemons publish to the same store ---- */
@@ -135,21 +127,20 @@ static void on_manifest(struct job_manifest *manifest, const struct err *err, vo
 /* ---- on lanes ---- */
 
 /** The keys outlive the manifest that lists them, should we die in between. */
-static void run_note_keys(void *arg)
+static enum rc run_note_keys(struct db *state, void *arg, struct err *err)
 {
     struct retire *retire = arg;
-    const char *state_dir = retire->conf->state_dir;
-    const char *key = retire->job->object.key;
+    const uint64_t object = retire->job->object.id;
     const size_t count = retire->manifest != NULL ? retire->manifest->output_count : 0;
     scoped(free) const char **keys = mem_resize(NULL, count, sizeof(*keys));
 
     for (size_t i = 0; i < count; i++) {
         keys[i] = retire->manifest->outputs[i].key;
     }
-    if (count > 0 && job_ledger_add(state_dir, key, keys, count, &retire->err) != RC_OK) {
-        return;
+    if (count > 0 && job_ledger_add(state, object, keys, count, err) != RC_OK) {
+        return err->rc;
     }
-    job_ledger_read(state_dir, key, &retire->ledger, &retire->err);
+    return job_ledger_read(state, object, &retire->ledger, err);
 }
 
 static enum rc forget_source(struct db *db, void *arg, struct err *err)
@@ -225,8 +216,8 @@ static void retire_run(struct retire *retire)
         job_manifest_fetch(services->processed, retire->job->object.key, on_manifest, retire);
         return;
 
-    case NOTE_KEYS: /* disk */
-        work_submit(services->work, WORK_FILE, run_note_keys, on_worked, retire);
+    case NOTE_KEYS: /* state.db */
+        job_store_write(services->jobs, run_note_keys, on_step_done, retire);
         return;
 
     case MANIFEST: /* store: nothing is vouched for any more */
@@ -242,7 +233,7 @@ static void retire_run(struct retire *retire)
         store_sync(services->processed, on_step_done, retire);
         return;
 
-    case SETTLE: /* store, disk, state.db */
+    case SETTLE: /* store, state.db */
         job_outputs_settle(services, retire->job, NULL, &retire->robbed, on_step_done, retire);
         return;
 

@@ -118,7 +118,7 @@ enum rc fs_write_all(int fd, const void *bytes, size_t len, struct err *err)
     return RC_OK;
 }
 
-static enum rc sync_directory(const char *dir, struct err *err)
+enum rc fs_sync_dir(const char *dir, struct err *err)
 {
     SCOPED_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -164,7 +164,7 @@ enum rc fs_write_file(const char *path, const void *bytes, size_t len, mode_t mo
         unlink(beside);
         return err->rc;
     }
-    return sync_directory(dir, err);
+    return fs_sync_dir(dir, err);
 }
 
 char *fs_join(const char *dir, const char *name)

@@ -19,6 +19,8 @@ enum rc fs_read_file(const char *path, size_t max_bytes, char **ret_bytes, size_
 /** Appears whole by rename, after fsync of file and directory. */
 enum rc fs_write_file(const char *path, const void *bytes, size_t len, mode_t mode,
                       struct err *err);
+/** What was made in the directory, renamed or removed, stays so after a power cut. */
+enum rc fs_sync_dir(const char *dir, struct err *err);
 /** Whether `dir` is `above`, or lies somewhere below it, whatever links and mounts lead there.
  * False when either cannot be looked at. */
 bool fs_lies_in(const char *dir, const char *above);

@@ -1,8 +1,10 @@
 """Two objects that want one key: nothing is overwritten, and every manifest stays true."""
 
+import contextlib
 import gzip
 import hashlib
 import json
+import sqlite3
 
 import pytest
 
@@ -23,8 +25,10 @@ def untruths(daemon):
                 wrong.append(f"{key} is not what {name} says")
     wrong += [key for key in files if key not in listed and not key.startswith("_manifests/")]
     wrong += [str(path) for path in daemon.processed.rglob(".*")]
-    for folder in ("staging", "ledgers", "jobs"):
-        wrong += [str(path) for path in (daemon.state / folder).glob("*")]
+    wrong += [str(path) for path in (daemon.state / "staging").glob("*")]
+    with contextlib.closing(sqlite3.connect(daemon.state / "state.db")) as db:
+        for table in ("ledgers", "drafts"):
+            wrong += [f"{table}: {row}" for row in db.execute(f"SELECT * FROM {table}")]
     return wrong
 
 

@@ -1,5 +1,7 @@
 """A daemon killed at any of its moves, or at any moment, ends with the same outputs after a restart."""
 
+import contextlib
+import sqlite3
 import subprocess
 
 import pytest
@@ -37,6 +39,9 @@ def run_to_the_end(daemon):
     daemon.stop()
     left = [str(p.relative_to(daemon.state)) for p in daemon.state.rglob("*") if p.is_file()]
     assert not [p for p in left if p.split("/")[0] in ("staging", "ledgers", "jobs")], left
+    with contextlib.closing(sqlite3.connect(daemon.state / "state.db")) as db:
+        for table in ("drafts", "ledgers"):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     return result
 
 

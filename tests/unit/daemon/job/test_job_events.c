@@ -1,5 +1,5 @@
 /** @file
- * The ring of events and its listeners; drafts.
+ * The ring of events and its listeners.
  */
 #include "tests/unit.h"
 
@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/job/job_draft.h"
 #include "daemon/job/job_events.h"
 
 static uint64_t first, last;
@@ -100,29 +99,6 @@ static void a_listener_may_leave_while_it_is_told(void **state)
     assert_int_equal(heard, 1);
 }
 
-static void a_draft_reads_back_and_can_be_removed(void **state)
-{
-    char dir[] = "/tmp/test_draft.XXXXXX", path[64];
-    char *bytes = NULL;
-    size_t len = 0;
-    struct err err;
-
-    (void)state;
-    assert_non_null(mkdtemp(dir));
-    assert_int_equal(job_draft_read(dir, 7, &bytes, &len, &err), RC_NOT_FOUND);
-    assert_int_equal(job_draft_write(dir, 7, "{}\n", 3, &err), RC_OK);
-    assert_int_equal(job_draft_read(dir, 7, &bytes, &len, &err), RC_OK);
-    assert_int_equal(len, 3);
-    assert_memory_equal(bytes, "{}\n", 3);
-    free(bytes);
-    job_draft_remove(dir, 7);
-    job_draft_remove(dir, 7);
-    assert_int_equal(job_draft_read(dir, 7, &bytes, &len, &err), RC_NOT_FOUND);
-    snprintf(path, sizeof(path), "%s/jobs", dir);
-    assert_int_equal(rmdir(path), 0); /* nothing else is left behind */
-    assert_int_equal(rmdir(dir), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,7 +109,6 @@ int main(void)
         T(who_has_left_hears_no_more),
         T(a_listener_may_leave_while_it_is_told),
 #undef T
-        cmocka_unit_test(a_draft_reads_back_and_can_be_removed),
     };
     return cmocka_run_group_tests_name("job_events", tests, NULL, NULL);
 }

@@ -10,7 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/job/job_draft.h"
+#include "lib/base/digest.h"
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
 #include "lib/base/now.h"
+#include "lib/base/str.h"
 
 static struct err outcome;
 static bool over, ok;
@@ -291,6 +296,121 @@ static void the_oldest_of_a_state_is_when_it_was_entered(void **state)
     }
 }
 
+static void the_draft_comes_with_its_move_and_goes_with_the_last(void **state)
+{
+    struct job *job = load(1);
+    struct job_note note = {.also = job_draft_record};
+    char text[256];
+
+    (void)state;
+    assert_true(move(job, JOB_EV_STARTED, NULL));
+    assert_true(move(job, JOB_EV_FINISHED, NULL));
+    assert_true(move(job, JOB_EV_STARTED, NULL));
+    strbuf_puts(&job->draft, "{\"manifest\": 1}");
+    assert_true(move(job, JOB_EV_FINISHED, &note));
+    assert_null(job->draft.data);
+    ask_text("SELECT job || ' ' || CAST(bytes AS TEXT) FROM drafts", text);
+    assert_string_equal(text, "1 {\"manifest\": 1}");
+    assert_true(move(job, JOB_EV_STARTED, NULL));
+    assert_true(move(job, JOB_EV_STOPPED, NULL));
+    assert_int_equal(ask_int("SELECT count(*) FROM drafts"), 1);
+    assert_true(move(job, JOB_EV_STARTED, NULL));
+    assert_true(move(job, JOB_EV_FINISHED, NULL));
+    assert_int_equal(job->state, JOB_DONE);
+    assert_int_equal(ask_int("SELECT count(*) FROM drafts"), 0);
+    job_free(job);
+}
+
+static void boot_keeps_the_drafts_that_jobs_need(void **state)
+{
+    (void)state;
+    change("INSERT INTO drafts VALUES(1, 0, 'x')");
+    change("UPDATE jobs SET state = 'PUBLISHING', resume = 'EXTRACTED'");
+    fixture_reopen();
+    assert_int_equal(ask_int("SELECT count(*) FROM drafts"), 1);
+    change("UPDATE jobs SET state = 'CRAWLED', resume = 'CRAWLED'");
+    fixture_reopen();
+    assert_int_equal(ask_int("SELECT count(*) FROM drafts"), 0);
+}
+
+static void put_file(const char *folder, const char *name, const char *bytes, size_t len)
+{
+    scoped(free) char *dir = str_printf("%s/%s", state_dir, folder);
+    scoped(free) char *path = str_printf("%s/%s", dir, name);
+    struct err err;
+
+    assert_int_equal(fs_mkdirs(dir, 0700, &err), RC_OK);
+    assert_int_equal(fs_write_file(path, bytes, len, 0600, &err), RC_OK);
+}
+
+static bool is_there(const char *name)
+{
+    scoped(free) char *path = str_printf("%s/%s", state_dir, name);
+
+    return access(path, F_OK) == 0;
+}
+
+#define NOBODYS "00000000000000000000000000000000000000000000000000000000000000ff"
+
+/** As version 4 had left it: job 1 is to publish, and its object has a ledger. */
+static void leave_files(void)
+{
+    char hex[DIGEST_HEX];
+
+    digest_sha256_hex("a.h5", 4, hex);
+    put_file("jobs", "1.json", "{}\n", 3);
+    put_file("jobs", "2.json", "stray", 5);
+    put_file("jobs", ".1.json.Ab12Cd", "cut sh", 6);
+    put_file("ledgers", hex, "frames/a.csv\0images/a.png", 26); /* with its last NUL */
+    put_file("ledgers", NOBODYS, "frames/b.csv", 13);
+}
+
+static void files_of_earlier_versions_are_taken_over_once(void **state)
+{
+    scoped(free) char *left = str_printf("%s/ledgers/" NOBODYS, state_dir);
+    scoped(free) char *folder = str_printf("%s/ledgers", state_dir);
+    char text[256];
+
+    (void)state;
+    change("UPDATE jobs SET state = 'EXTRACTED', resume = 'EXTRACTED'");
+    change("INSERT INTO objects SELECT 2, '/older', key, version, etag, sequencer, size,"
+           " modified_ms, live, made, 0, first_ms, changed_ms, doubt_etag FROM objects");
+    for (unsigned boot = 0; boot < 2; boot++) { /* the second: it was killed before they went */
+        leave_files();
+        fixture_reopen();
+        ask_text("SELECT job || ' ' || part || ' ' || hex(bytes) FROM drafts", text);
+        assert_string_equal(text, "1 0 7B7D0A");
+        ask_text("SELECT object || ' ' || replace(CAST(hex(bytes) AS TEXT), '00', '|')"
+                 " FROM ledgers",
+                 text);
+        assert_string_equal(text, "1 6672616D65732F612E637376|696D616765732F612E706E67|");
+        assert_int_equal(ask_int("SELECT count(*) FROM drafts"), 1);
+        assert_int_equal(ask_int("SELECT count(*) FROM ledgers"), 1);
+        assert_false(is_there("jobs"));
+        assert_true(is_there("ledgers/" NOBODYS)); /* nobody knows whose it is */
+    }
+    unlink(left);
+    rmdir(folder);
+}
+
+static void a_file_that_cannot_be_read_is_not_lost(void **state)
+{
+    scoped(free) char *path = str_printf("%s/jobs/1.json", state_dir);
+    scoped(free) char *folder = str_printf("%s/jobs", state_dir);
+    struct job_store *store = NULL;
+    struct err err;
+
+    (void)state;
+    change("UPDATE jobs SET state = 'EXTRACTED', resume = 'EXTRACTED'");
+    job_store_close(services.jobs);
+    services.jobs = NULL;
+    assert_int_equal(fs_mkdirs(path, 0700, &err), RC_OK); /* a directory: not even root reads it */
+    assert_int_not_equal(job_store_open(&services, state_dir, &store, &err), RC_OK);
+    assert_non_null(strstr(err.text, "1.json"));
+    assert_int_equal(rmdir(path), 0);
+    rmdir(folder);
+}
+
 /** Runs `action` in a child under the variable; true if SIGKILL ended it. */
 static bool is_killed(const char *variable, const char *value)
 {
@@ -350,6 +470,10 @@ int main(int argc, char **argv)
         T(a_second_daemon_is_told_the_pid_of_the_first),
         T(a_newer_schema_is_refused_and_unchanged),
         T(the_oldest_of_a_state_is_when_it_was_entered),
+        T(the_draft_comes_with_its_move_and_goes_with_the_last),
+        T(boot_keeps_the_drafts_that_jobs_need),
+        T(files_of_earlier_versions_are_taken_over_once),
+        T(a_file_that_cannot_be_read_is_not_lost),
 #undef T
         cmocka_unit_test(the_fault_points_kill_at_the_move_they_name),
     };
