@@ -1,10 +1,12 @@
 /** @file
  * /v1/history: the last hour. Counters are sampled here and start with the daemon; what was done,
  * and how long after its objects came, is asked of the journal, which also knows of the time
- * before.
+ * before. While nothing happens there are no samples, and nobody is woken to take them.
  */
 #include <inttypes.h>
 
+#include "daemon/job/job_events.h"
+#include "daemon/job/job_queue.h"
 #include "daemon/job/job_store.h"
 #include "daemon/metrics.h"
 #include "daemon/ops/ops_p.h"
@@ -25,6 +27,8 @@ struct sample {
 struct ops_history {
     struct services *services;
     struct loop_timer *timer;
+    struct job_events_listener *listener;
+    bool sampling;
     struct sample samples[SAMPLES]; /**< A ring; `next` is the oldest when it is full. */
     unsigned count, next;
 };
@@ -57,14 +61,35 @@ static struct sample sample_now(const struct services *services)
     };
 }
 
+static void take_sample(struct ops_history *history)
+{
+    history->samples[history->next] = sample_now(history->services);
+    history->next = (history->next + 1) % SAMPLES;
+    history->count = MIN_OF(history->count + 1, SAMPLES);
+}
+
 static void on_sample(void *arg)
 {
     struct ops_history *history = arg;
 
-    history->samples[history->next] = sample_now(history->services);
-    history->next = (history->next + 1) % SAMPLES;
-    history->count = MIN_OF(history->count + 1, SAMPLES);
-    loop_timer_arm(history->timer, SAMPLE_MS);
+    take_sample(history);
+    history->sampling = !job_queue_idle(history->services->queue);
+    if (history->sampling) {
+        loop_timer_arm(history->timer, SAMPLE_MS);
+    }
+}
+
+/** The first of them still finds what there was while nothing happened. */
+static void on_event(const struct job_event_record *record, void *arg)
+{
+    struct ops_history *history = arg;
+
+    (void)record;
+    if (!history->sampling) {
+        take_sample(history);
+        history->sampling = true;
+        loop_timer_arm(history->timer, SAMPLE_MS);
+    }
 }
 
 struct ops_history *ops_history_start(struct services *services)
@@ -73,13 +98,16 @@ struct ops_history *ops_history_start(struct services *services)
 
     *history = (struct ops_history){.services = services};
     history->timer = loop_timer_new(services->loop, on_sample, history);
-    on_sample(history);
+    take_sample(history);
+    history->listener =
+        job_events_listen(services->events, job_events_last(services->events), on_event, history);
     return history;
 }
 
 void ops_history_stop(struct ops_history *history)
 {
     if (history != NULL) {
+        job_events_unlisten(history->listener);
         loop_timer_free(history->timer);
         free(history);
     }
@@ -138,13 +166,18 @@ static void add_sample(struct strbuf *out, const struct sample *sample, bool fir
 static void add_samples(struct strbuf *out, const struct ops_history *history)
 {
     const struct sample now = sample_now(history->services);
+    bool first = true;
 
-    for (unsigned i = 0; i < history->count; i++) {
-        const unsigned at = (history->next + SAMPLES - history->count + i) % SAMPLES;
+    for (unsigned left = history->count; left > 0; left--) {
+        const unsigned at = (history->next + SAMPLES - left) % SAMPLES;
+        const struct sample *after = left > 1 ? &history->samples[(at + 1) % SAMPLES] : &now;
 
-        add_sample(out, &history->samples[at], i == 0);
+        if (after->at_ms >= now.at_ms - HOUR_MS) { /* one before the hour, to begin with */
+            add_sample(out, &history->samples[at], first);
+            first = false;
+        }
     }
-    add_sample(out, &now, false); /* so that what happens is seen before it is sampled */
+    add_sample(out, &now, first); /* so that what happens is seen before it is sampled */
 }
 
 static void on_minutes(const struct err *err, void *arg)

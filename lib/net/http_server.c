@@ -270,6 +270,9 @@ static void on_connection(void *arg, struct MHD_Connection *client, void **slot,
     free(connection);
     *slot = NULL;
     server->has_room = true;
+    if (server->connections == NULL) {
+        loop_timer_disarm(server->sweep); /* an idle server wakes nobody */
+    }
 }
 
 /* ---- the request ------------------------------------------------------------------------- */
