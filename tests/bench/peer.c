@@ -5,7 +5,9 @@
  *
  *     peer FILE TYPE EVENTS THREADS COLORS COUNT DIR     prints the seconds it took
  *
- * COLORS is what `kernels colors` writes: a palette and the index of every code; COUNT its length.
+ * FILE may be an http:// address, which HDF5's own driver for it reads (ROS3). EVENTS is how many,
+ * the first ones, or which: "37,211,". COLORS is what `kernels colors` writes: a palette and the
+ * index of every code; COUNT its length.
  */
 #include <hdf5.h>
 #include <math.h>
@@ -23,7 +25,7 @@
 #define COLUMNS 8
 
 static const char *file_name, *type_name, *dir_name;
-static int events, height, width, frames, element;
+static int events, chosen[4096], height, width, frames, element;
 static png_color palette[256];
 static uint8_t index_of[65536];
 static int colors;
@@ -148,7 +150,8 @@ static void *work(void *unused)
     uint8_t *sheet = calloc((size_t)(frames + COLUMNS) * THUMB * THUMB, 1);
     uint32_t *counts = malloc(65536 * sizeof(*counts));
 
-    for (int event; (event = atomic_fetch_add(&next, 1)) < events;) {
+    for (int i; (i = atomic_fetch_add(&next, 1)) < events;) {
+        const int event = chosen[i];
         hsize_t start[4] = {event, 0, 0, 0}, count[4] = {1, height, width, frames};
         pthread_mutex_lock(&reading);
         hid_t space = H5Dget_space(dataset), memory = H5Screate_simple(4, count, NULL);
@@ -169,6 +172,33 @@ static void *work(void *unused)
     return unused;
 }
 
+static void choose(char *text)
+{
+    if (strchr(text, ',') == NULL) {
+        events = (int)strtol(text, NULL, 10);
+        for (int i = 0; i < events; i++) {
+            chosen[i] = i;
+        }
+        return;
+    }
+    for (; *text != '\0'; text += *text == ',') {
+        chosen[events++] = (int)strtol(text, &text, 10);
+    }
+}
+
+static hid_t open_file(const char *name)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+#ifdef H5_HAVE_ROS3_VFD
+    H5FD_ros3_fapl_t ros3 = {.version = H5FD_CURR_ROS3_FAPL_T_VERSION, .authenticate = 0};
+
+    if (strncmp(name, "http", 4) == 0 && H5Pset_fapl_ros3(access, &ros3) < 0) {
+        die("ROS3");
+    }
+#endif
+    return H5Fopen(name, H5F_ACC_RDONLY, access);
+}
+
 int main(int argc, char **argv)
 {
     struct timespec began, ended;
@@ -181,7 +211,7 @@ int main(int argc, char **argv)
     }
     file_name = argv[1];
     type_name = argv[2];
-    events = (int)strtol(argv[3], NULL, 10);
+    choose(argv[3]);
     int count = (int)strtol(argv[4], NULL, 10);
     colors = (int)strtol(argv[6], NULL, 10);
     dir_name = argv[7];
@@ -191,8 +221,11 @@ int main(int argc, char **argv)
     }
     fclose(in);
     clock_gettime(CLOCK_MONOTONIC, &began);
-    file = H5Fopen(file_name, H5F_ACC_RDONLY, H5P_DEFAULT);
+    file = open_file(file_name);
     dataset = H5Dopen2(file, type_name, H5P_DEFAULT);
+    if (dataset < 0) {
+        die(file_name);
+    }
     H5Sget_simple_extent_dims(H5Dget_space(dataset), dims, NULL);
     element = (int)H5Tget_size(H5Dget_type(dataset));
     height = (int)dims[1];

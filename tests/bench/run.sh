@@ -19,7 +19,7 @@ sh config/setup.sh run
     meson setup "$build" --buildtype=release -Dtests=enabled >"$dir/setup.log" 2>&1 ||
     { cat "$dir/setup.log"; exit 1; }
 ninja -C "$build" daemon/sevird daemon/h5probe/sevird-h5probe daemon/ctl/sevirctl tests/kernels \
-    tests/peer tests/peer_ros3 >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; exit 1; }
+    tests/peer >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; exit 1; }
 
 if ! cmp -s tests/bench/requirements.txt "$dir/venv/requirements.txt"; then
     python3 -m venv "$dir/venv"
