@@ -154,6 +154,22 @@ static enum rc find_event(struct rendering *rendering, struct err *err)
 
 /* ---- which frames -------------------------------------------------------------------------- */
 
+/** "10,20,30": the words of a list, whatever the event then has. */
+static bool is_list(const char *list)
+{
+    for (const char *item = list;; item++) {
+        const size_t digits = strspn(item, "0123456789");
+
+        item += digits;
+        if (digits == 0 || (*item != ',' && *item != '\0')) {
+            return false;
+        }
+        if (*item == '\0') {
+            return true;
+        }
+    }
+}
+
 static enum rc choose_frames(struct rendering *rendering, struct err *err)
 {
     const char *list = ctl_value(rendering->args, "frames");
@@ -472,6 +488,10 @@ static enum ctl_exit take_options(struct rendering *rendering)
     }
     if (each && animate) {
         return ctl_misuse("render", "--each and --animate: one of them");
+    }
+    if (ctl_flag(args, "frames") && !is_list(ctl_value(args, "frames"))) {
+        return ctl_misuse("render", "--frames '%.80s' is no list of frames, as 10,20,30",
+                          ctl_value(args, "frames"));
     }
     if (!animate && (ctl_flag(args, "delay") || ctl_flag(args, "loop"))) {
         return ctl_misuse("render", "--delay and --loop go with --animate");

@@ -38,7 +38,7 @@ static enum rc open_part(struct ctl_stream *stream, struct err *err)
         str_dup_n(stream->path, (size_t)(strrchr(stream->path, '/') - stream->path));
     struct stat st;
 
-    if (fs_mkdirs(folder, 0777, err) != RC_OK) {
+    if (fs_mkdirs(folder, 0777, err) != RC_OK || fs_may_replace(stream->path, err) != RC_OK) {
         return err->rc;
     }
     stream->part_path = name_part(stream, folder);

@@ -143,6 +143,25 @@ static enum rc write_beside(int fd, const void *bytes, size_t len, mode_t mode, 
     return RC_OK;
 }
 
+enum rc fs_may_replace(const char *path, struct err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        return err_set(err, RC_INVALID, "'%s' is a device, a pipe or a socket, not a file", path);
+    }
+    return RC_OK; /* a directory is the rename's to refuse */
+}
+
+void fs_hold_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) { /* the lowest that is free: open() takes it */
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
 enum rc fs_write_file(const char *path, const void *bytes, size_t len, mode_t mode, struct err *err)
 {
     const char *name = str_basename(path);
@@ -150,6 +169,10 @@ enum rc fs_write_file(const char *path, const void *bytes, size_t len, mode_t mo
                              : name - path == 1 ? str_dup("/")
                                                 : str_dup_n(path, (size_t)(name - path) - 1);
     scoped(free) char *beside = str_printf("%s/.%.200s.XXXXXX", dir, name);
+
+    if (fs_may_replace(path, err) != RC_OK) {
+        return err->rc;
+    }
     SCOPED_FD int fd = mkostemp(beside, O_CLOEXEC);
 
     if (fd < 0) {

@@ -312,6 +312,15 @@ static int link_as(const struct file_put *put, const char *name)
     return failed;
 }
 
+/** What a rename must not take away: nobody can put it back. Links are followed. */
+static bool is_no_file(const struct file_put *put)
+{
+    struct stat st;
+
+    return fstatat(put->dir, put->name, &st, 0) == 0 && !S_ISREG(st.st_mode) &&
+           !S_ISDIR(st.st_mode);
+}
+
 /** Link the unnamed file to put->name, or through a hidden name over the file that is there. */
 static int name_unnamed(struct file_put *put)
 {
@@ -319,6 +328,10 @@ static int name_unnamed(struct file_put *put)
         return 0;
     }
     while (errno == EEXIST && !is_exclusive(put)) {
+        if (is_no_file(put)) {
+            errno = ENODEV;
+            break;
+        }
         temp_name(put->temp);
         if (link_as(put, put->temp) == 0) {
             return renameat(put->dir, put->temp, put->dir, put->name);
@@ -332,6 +345,10 @@ static int give_name(struct file_put *put)
 {
     if (put->temp[0] == '\0') {
         return name_unnamed(put);
+    }
+    if (!is_exclusive(put) && is_no_file(put)) {
+        errno = ENODEV;
+        return -1;
     }
     return renameat2(put->dir, put->temp, put->dir, put->name,
                      is_exclusive(put) ? RENAME_NOREPLACE : 0);
@@ -351,6 +368,10 @@ enum rc file_put_commit(struct file_put *put, struct err *err)
         }
         if (errno == EEXIST && is_exclusive(put)) {
             return file_path_fail(err, RC_CONFLICT, put->key, "is there already");
+        }
+        if (errno == ENODEV) {
+            return file_path_fail(err, RC_INVALID, put->key,
+                                  "is a device, a pipe or a socket, not a file");
         }
         if (errno != ENOENT || put->temp[0] != '\0' || i >= PRUNED_TRIES) {
             return file_path_error(err, errno == EEXIST ? EISDIR : errno, "put", put->key);

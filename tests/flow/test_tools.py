@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import stat
 
 import h5py
 import numpy as np
@@ -234,7 +235,9 @@ def test_flashes_are_counted_on_their_grid(tmp_path):
         (["--index", 4, "-o", "x.png"], 1),
         (["--id", "S999", "-o", "x.png"], 1),
         (["--index", 0, "--frames", "7", "-o", "x.png"], 1),
-        (["--index", 0, "--frames", "1,,2", "-o", "x.png"], 1),
+        (["--index", 0, "--frames", "1,,2", "-o", "x.png"], 2),
+        (["--index", 0, "--frames", "x", "-o", "x.png"], 2),
+        (["--index", 0, "--frames", "", "-o", "x.png"], 2),
         (["--index", 0, "-o", "/nowhere/x.png"], 1),
         (["--index", 0, "-o", "."], 1),
         (["--index", 0, "--catalog", "/nowhere", "-o", "x.png"], 1),
@@ -259,6 +262,17 @@ def test_a_file_is_never_drawn_over(raw, tmp_path):
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real radar file is not at hand")
+@pytest.mark.parametrize("way", ["--index 0 -o", "--index 0 --animate -o"])
+def test_a_pipe_is_not_replaced_by_a_picture(raw, tmp_path, way):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for out in (pipe, link):
+        done = ctl("render", raw.path["vil"], *way.split(), out, check=1)
+        assert "not a file" in done.stderr and done.stderr.count("\n") == 1
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and link.is_symlink()
+
+
 def test_the_real_radar_frames_are_drawn_as_they_are(tmp_path):
     ctl("render", REAL, "--index", 1, "--each", "-o", tmp_path / "out", check=0)
     with h5py.File(REAL) as f:

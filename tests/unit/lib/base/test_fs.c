@@ -53,6 +53,21 @@ static unsigned count_entries(void)
     return count - 2;
 }
 
+static void what_is_no_file_is_not_replaced(void **state)
+{
+    struct err err;
+    struct stat there;
+    scoped(free) char *pipe = str_dup(in_dir("pipe")), *link = str_dup(in_dir("link"));
+
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(symlink(pipe, link), 0);
+    assert_int_equal(fs_write_file(pipe, "x", 1, 0600, &err), RC_INVALID);
+    assert_int_equal(fs_write_file(link, "x", 1, 0600, &err), RC_INVALID);
+    assert_int_equal(lstat(pipe, &there), 0);
+    assert_true(S_ISFIFO(there.st_mode));
+    assert_int_equal(count_entries(), 2);
+}
+
 static void directories_are_made_with_their_parents(void **state)
 {
     struct err err;
@@ -202,6 +217,7 @@ int main(void)
         TEST(what_is_not_there_is_not_found),
         TEST(a_full_disk_leaves_no_trace),
         TEST(a_target_that_is_a_directory_leaves_no_trace),
+        TEST(what_is_no_file_is_not_replaced),
         TEST(joining_puts_one_slash_between),
         TEST(a_directory_lies_in_another_by_whatever_way),
     };

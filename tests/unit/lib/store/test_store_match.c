@@ -1,11 +1,12 @@
 /** @file
- * Conditional puts into a directory: only where nothing is, or only over what one has seen.
+ * What a put into a directory may replace: nothing, or only what one has seen, and no device.
  */
 #include "tests/unit.h"
 
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/store/file_put.h"
@@ -98,12 +99,30 @@ static void what_one_has_seen_is_replaced_and_nothing_else(void **state)
     assert_non_null(strstr(outcome.text, "is not there any more"));
 }
 
+static void a_put_does_not_take_a_pipe_away(void **state)
+{
+    (void)state;
+    char pipe_path[80];
+    struct stat there;
+
+    snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", root);
+    assert_int_equal(mkfifo(pipe_path, 0666), 0);
+    for (int named = 0; named < 2; named++) {
+        file_put_force_named(named);
+        assert_int_equal(put_if("pipe", "x", NULL), RC_INVALID);
+        assert_string_equal(outcome.text, "'pipe' is a device, a pipe or a socket, not a file");
+        assert_int_equal(lstat(pipe_path, &there), 0);
+        assert_true(S_ISFIFO(there.st_mode));
+    }
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(only_one_of_two_makes_what_must_not_be_there),
         CASE(what_one_has_seen_is_replaced_and_nothing_else),
+        CASE(a_put_does_not_take_a_pipe_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
