@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "lib/base/fs.h"
 
 static const char usage[] =
     "usage: sevird --config FILE [--check | --print-config]\n"
@@ -127,6 +128,7 @@ int main(int argc, char **argv)
     struct err err;
     const enum daemon_exit parsed = parse(argc, argv, &wishes);
 
+    fs_hold_standard();
     use_one_heap();
     if (parsed != DAEMON_EXIT_OK) {
         return parsed;

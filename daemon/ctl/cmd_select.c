@@ -1,7 +1,6 @@
 /** @file
  * select: the rows of a catalog that a selection keeps.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 
@@ -19,8 +18,9 @@ struct selecting {
 static void write_csv(const struct catalog_row *row, const char *time, struct strbuf *out)
 {
     strbuf_csv(out, row->file_name, strlen(row->file_name));
-    strbuf_printf(out, ",%" PRId64 ",%s,%s,%s,", row->file_index, row->id,
-                  sevir_type_name(row->img_type), time);
+    strbuf_printf(out, ",%" PRId64 ",", row->file_index);
+    strbuf_csv(out, row->id, strlen(row->id));
+    strbuf_printf(out, ",%s,%s,", sevir_type_name(row->img_type), time);
     strbuf_csv(out, row->event_type, strlen(row->event_type));
     strbuf_putc(out, '\n');
 }
@@ -69,9 +69,7 @@ static enum ctl_exit select_rows(const struct ctl *ctl, const struct ctl_args *a
         return ctl_fail_err(&err);
     }
     strbuf_puts(&selecting->out, selecting->json ? "]\n" : "");
-    if (!ctl_write(selecting->out.data, selecting->out.len) && errno != EPIPE) {
-        return ctl_fail("standard output: cannot be written");
-    }
+    ctl_write(selecting->out.data, selecting->out.len);
     return CTL_DONE;
 }
 

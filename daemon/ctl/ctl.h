@@ -116,6 +116,9 @@ void ctl_clean(struct strbuf *out, const char *text);
 void ctl_say(const struct ctl *ctl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** Bytes to standard output as they are (CSV, JSON); false when nobody reads them any more. */
 bool ctl_write(const void *bytes, size_t len);
+/** Whether anything of it did not reach standard output, though somebody reads there: a full disk.
+ */
+bool ctl_output_lost(void);
 /** One JSON document and a newline to standard output; pretty on a terminal. */
 void ctl_json(const struct ctl *ctl, const json_t *document);
 

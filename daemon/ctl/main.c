@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/ctl/ctl_p.h"
+#include "lib/base/fs.h"
 #include "lib/base/mem.h"
 
 #define X(name) extern const struct ctl_command ctl_cmd_##name;
@@ -139,6 +141,12 @@ static struct ctl settings(const struct ctl_args *args)
     };
 }
 
+/** What connect() can take; libcurl speaks of hosts for the others. */
+static bool is_socket_path(const char *path)
+{
+    return path[0] != '\0' && strlen(path) < sizeof(((struct sockaddr_un *)0)->sun_path);
+}
+
 static enum ctl_exit check_words(const struct ctl_command *command, const struct ctl_args *args)
 {
     if (args->word_count < command->min_words) {
@@ -180,11 +188,17 @@ static enum ctl_exit run(int argc, char **argv)
         return code;
     }
     struct ctl ctl = settings(&args);
+
+    if (!command->local && !is_socket_path(ctl.socket)) {
+        return ctl_misuse(command->name, "socket '%.120s': a path of 1 to %zu bytes is wanted",
+                          ctl.socket, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+    }
     return command->run(&ctl, &args);
 }
 
 int main(int argc, char **argv)
 {
+    fs_hold_standard();
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN); /* a reader who leaves is an error of write(), not our end */
     if (argc >= 2 && strcmp(argv[1], "--complete") == 0) {
@@ -196,7 +210,7 @@ int main(int argc, char **argv)
     }
     const enum ctl_exit code = run(argc, argv);
 
-    if (fflush(stdout) != 0 && code == CTL_DONE) {
+    if (ctl_output_lost() && code == CTL_DONE) {
         return ctl_fail("standard output: cannot be written");
     }
     return (int)code;

@@ -1,6 +1,7 @@
 /** @file
  * What reaches standard output and standard error: cleaned for people, exact for programs.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,9 +73,25 @@ __attribute__((format(printf, 1, 0))) static char *format(const char *fmt, va_li
     return text;
 }
 
+/** Something could not be written, and not because its reader had enough. */
+static bool lost;
+
+static bool flush(bool ok)
+{
+    ok = fflush(stdout) == 0 && ok;
+    lost |= !ok && errno != EPIPE;
+    return ok;
+}
+
 bool ctl_write(const void *bytes, size_t len)
 {
-    return fwrite(bytes, 1, len, stdout) == len && fflush(stdout) == 0;
+    return flush(fwrite(bytes, 1, len, stdout) == len);
+}
+
+bool ctl_output_lost(void)
+{
+    flush(true);
+    return lost;
 }
 
 void ctl_say(const struct ctl *ctl, const char *fmt, ...)

@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from conftest import ROOT, SEVIRCTL, ctl, environment
+from sample import Sample
 
 DAEMON_COMMANDS = """status top jobs explain submit wait retry cancel pause resume drain reload reconcile
 tables query logs""".split()
@@ -127,6 +128,8 @@ def test_wrong_usage_is_one_line_with_a_hint_and_exits_2():
         (["--json=yes", "status"], "takes no value"),
         (["help", "fly"], "no command 'fly'"),
         (["-x"], "unknown option '-x'"),
+        (["--socket", "", "status"], "a path of 1 to 107 bytes"),
+        (["--socket", "/" + 107 * "x", "status"], "a path of 1 to 107 bytes"),
     ):
         done = ctl(*args, check=2)
         assert done.stdout == ""
@@ -432,3 +435,43 @@ def test_a_reader_who_leaves_is_no_crash(worked):
         assert process.wait(60) in (0, 1)
         assert b"Sanitizer" not in process.stderr.read()
         process.stderr.close()
+
+
+def test_what_cannot_be_written_is_an_error(running):
+    for args in (["--help"], ["--version"], ["inspect"], ["--json", "inspect"], ["status"], ["query", "SELECT 1"]):
+        file = [running.sample.add("vil", ["S1001"])] if "inspect" in args else []
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [str(SEVIRCTL), "--socket", str(running.socket), *args, *map(str, file)],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env=environment(running.reports),
+            )
+        assert (done.returncode, done.stderr) == (
+            1,
+            b"sevirctl: standard output: cannot be written\n",
+        ), args
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_descriptors_are_no_crash(tmp_path, closed):
+    """What is opened next must not become standard output; libuv aborts where it does."""
+    sample = Sample(tmp_path)
+    file = sample.add("vil", ["S1001"])
+    catalog = sample.write_catalog()
+    out = tmp_path / "out.png"
+
+    def close():
+        for fd in closed:
+            os.close(fd)
+
+    for args in (
+        ["inspect", file],
+        ["select", "--catalog", catalog],
+        ["render", file, "--index", 0, "-o", out],
+    ):
+        done = subprocess.run(
+            [str(SEVIRCTL), *map(str, args)], env=environment(tmp_path), preexec_fn=close
+        )
+        assert done.returncode == (1 if 1 in closed else 0), args
+    assert out.stat().st_size > 500
