@@ -79,6 +79,26 @@ static enum rc check_row(struct etl *etl, const struct etl_row *selected, struct
     return RC_OK;
 }
 
+/** Selected rows that the file has no dataset for: they are told of, the others are made. */
+static void note_missing(struct etl *etl, unsigned types)
+{
+    size_t missing[SEVIR_TYPE_COUNT] = {0};
+
+    for (size_t i = 0; i < etl->row_count; i++) {
+        const struct catalog_row *row = etl->rows[i].row;
+
+        missing[row->img_type] +=
+            (types >> row->img_type & 1) == 0 && selection_matches(&etl->conf->select, row);
+    }
+    for (unsigned type = 0; type < SEVIR_TYPE_COUNT; type++) {
+        if (missing[type] > 0) {
+            etl_note(etl,
+                     "the catalog lists %zu event%s of type %s, of which the file has no dataset",
+                     missing[type], missing[type] == 1 ? "" : "s", sevir_type_name(type));
+        }
+    }
+}
+
 static void note_shape(struct etl *etl)
 {
     const struct catalog_row *row = etl->rows[0].row;
@@ -343,6 +363,7 @@ static enum rc frames_plan(struct etl *etl, struct err *err)
         etl_end_early(etl, JOB_EV_HELD, "the catalog has no rows for it yet");
         return RC_OK;
     }
+    note_missing(etl, types);
     etl_select_rows(etl, types);
     if (etl->row_count == 0) {
         etl_end_early(etl, JOB_EV_EXCLUDED, "none of its %zu events is selected", etl->rows_known);

@@ -151,6 +151,22 @@ static bool looks_like_event_id(const char *name)
     return digits >= 4 && name[1 + digits] == '\0';
 }
 
+/** Whether the catalog says so of a dataset (n, 5) that the file has, whatever its id looks like.
+ */
+static bool holds_listed_flashes(const struct etl *etl)
+{
+    for (size_t i = 0; etl->layout != NULL && i < etl->row_count; i++) {
+        const struct catalog_row *row = etl->rows[i].row;
+        const struct layout_dataset *dataset =
+            row->img_type == SEVIR_LGHT ? layout_find(etl->layout, row->id) : NULL;
+
+        if (dataset != NULL && dataset->rank == 2 && dataset->dims[1] == 5) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** A raster file has a dataset named after its type, (N, H, W, T); a lightning file has one dataset
  * (n, 5) an event, named after it. */
 const struct etl_part *etl_choose_part(const struct etl *etl)
@@ -174,17 +190,38 @@ const struct etl_part *etl_choose_part(const struct etl *etl)
             return &etl_flashes;
         }
     }
-    return &etl_nothing;
+    return holds_listed_flashes(etl) ? &etl_flashes : &etl_nothing;
 }
 
 /* ---- a file of another kind, or an HDF5 file that is not SEVIR's: nothing to extract ---- */
 
+/** The catalog lists events of a file that has no dataset for any of them. */
+static enum rc refuse_without_datasets(const struct etl *etl, struct err *err)
+{
+    const struct catalog_row *row = etl->rows[0].row;
+    const bool is_flashes = row->img_type == SEVIR_LGHT;
+
+    return err_set(err, RC_INVALID,
+                   "the catalog lists %zu of its events, as '%s' of type %s, but it has no dataset "
+                   "'%s' of shape %s",
+                   etl->row_count, row->id, sevir_type_name(row->img_type),
+                   is_flashes ? row->id : sevir_type_name(row->img_type),
+                   is_flashes ? "(n, 5)" : "(N, H, W, T)");
+}
+
 static enum rc plan_nothing(struct etl *etl, struct err *err)
 {
-    (void)err;
     if (etl->layout == NULL) {
         etl_end_early(etl, JOB_EV_EXCLUDED, "%s",
                       etl->job->object.size == 0 ? "the object is empty" : "neither HDF5 nor CSV");
+        return RC_OK;
+    }
+    etl_select_rows(etl, ~0u);
+    if (etl->row_count > 0) {
+        return refuse_without_datasets(etl, err);
+    }
+    if (etl->rows_known > 0) {
+        etl_end_early(etl, JOB_EV_EXCLUDED, "none of its %zu events is selected", etl->rows_known);
         return RC_OK;
     }
     etl_note(etl, "not a SEVIR file: its datasets are in the data catalog, nothing is extracted");

@@ -161,7 +161,7 @@ enum rc layout_direct(const struct layout_dataset *dataset, struct err *err)
     case LAYOUT_VIRTUAL:
         break;
     }
-    return err_set(err, RC_UNSUPPORTED, "virtual storage");
+    return err_set(err, RC_UNSUPPORTED, "virtual storage, or external files");
 }
 
 void layout_describe(const struct layout_dataset *dataset, struct strbuf *out)

@@ -27,12 +27,11 @@ enum rc sample_of(const struct layout_dtype *dtype, enum sample *ret_sample, str
                                                {SAMPLE_I8, SAMPLE_I16, SAMPLE_I32, SAMPLE_I64}};
     uint32_t size = dtype->size;
 
-    if (dtype->plain && dtype->class_ == LAYOUT_INTEGER &&
-        (size == 1 || size == 2 || size == 4 || size == 8)) {
+    if (dtype->class_ == LAYOUT_INTEGER && (size == 1 || size == 2 || size == 4 || size == 8)) {
         *ret_sample = integers[dtype->is_signed][__builtin_ctz(size)];
         return RC_OK;
     }
-    if (dtype->plain && dtype->class_ == LAYOUT_FLOAT && (size == 4 || size == 8)) {
+    if (dtype->class_ == LAYOUT_FLOAT && (size == 4 || size == 8)) {
         *ret_sample = size == 4 ? SAMPLE_F32 : SAMPLE_F64;
         return RC_OK;
     }

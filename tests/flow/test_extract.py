@@ -201,6 +201,87 @@ def test_every_integer_and_float_type_and_byte_order(daemon, dtype):
     check_file(daemon, "ir107", path)
 
 
+def write_odd(path, file_type, data, **options):
+    """A dataset of a type that numpy has no name for."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    if "nbit" in options:
+        properties.set_chunk((1, 5, 7, 3))
+        properties.set_filter(h5py.h5z.FILTER_NBIT)
+    with h5py.File(path, "w") as f:
+        space = h5py.h5s.create_simple(data.shape)
+        made = h5py.h5d.create(f.id, b"ir069", file_type, space, properties)
+        h5py.Dataset(made)[...] = data
+
+
+def test_numbers_of_odd_precision_are_read_through_the_helper(daemon):
+    """Nine bits of sixteen, packed or not, and twelve signed ones; libhdf5 alone knows how."""
+    shape = (2, 12, 17, 5)
+    rng = np.random.default_rng(3)
+    nine, twelve = h5py.h5t.STD_U16LE.copy(), h5py.h5t.STD_I16BE.copy()
+    nine.set_precision(9)
+    nine.set_offset(3)
+    twelve.set_precision(12)
+    unsigned = rng.integers(0, 512, shape).astype("u2")
+    signed = rng.integers(-2048, 2048, shape).astype("i2")
+    files = {}
+    for name, args in (
+        ("NINE", (nine, unsigned)), ("TWELVE", (twelve, signed)), ("PACKED", (nine, unsigned))
+    ):
+        path = daemon.raw / "data/ir069/2019" / f"SEVIR_IR069_{name}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_odd(path, *args, **({"nbit": True} if name == "PACKED" else {}))
+        for index in range(2):
+            row = daemon.sample.row("ir069", f"S{name}{index}", str(path.relative_to(daemon.raw / "data")),
+                                    index, "2019-03-31 23:50:00")
+            daemon.sample.rows.append(row)
+        with h5py.File(path) as f:
+            files[path] = f["ir069"][...]
+        assert (files[path] == args[1]).all()
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    found = frames_of(daemon.processed, "ir069")
+    for row in daemon.sample.rows:
+        data = files[daemon.raw / "data" / row["file_name"]][row["file_index"]]
+        check_event(daemon.processed, found.pop((row["id"], row["file_index"])), row, data)
+    assert not found
+
+
+def test_events_without_a_dataset_are_not_passed_over(daemon):
+    """The catalog lists them, so a file that has none of them is no file of another kind."""
+    folder = daemon.raw / "data/vil/2019"
+    folder.mkdir(parents=True)
+    pixels = np.zeros((2, 8, 8, 3), np.uint8)
+    with h5py.File(folder / "link.h5", "w") as f:
+        f["elsewhere/pixels"] = pixels
+        f["vil"] = h5py.SoftLink("/elsewhere/pixels")
+    with h5py.File(folder / "flat.h5", "w") as f:
+        f["vil"] = pixels[..., 0]
+    with h5py.File(folder / "half.h5", "w") as f:
+        f["vil"] = pixels
+    with h5py.File(folder / "flashes.h5", "w") as f:
+        f["S7"] = np.zeros((3, 5))  # shorter than ids are
+    with h5py.File(folder / "other.h5", "w") as f:
+        f["vil"] = pixels[..., 0]
+    for name, img_type, event in (
+        ("link", "vil", "S1"), ("flat", "vil", "S2"), ("half", "vil", "S3"), ("half", "ir069", "S4"),
+        ("flashes", "lght", "S7"),
+    ):
+        row = daemon.sample.row(img_type, event, f"vil/2019/{name}.h5", 0, "2019-03-31 23:50:00")
+        daemon.sample.rows.append(row)
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    jobs = {Path(job["key"]).stem: job for job in daemon.get("/v1/jobs")["jobs"]}
+    for name in ("link", "flat"):
+        assert jobs[name]["state"] == "QUARANTINED" and jobs[name]["class"] == "INVALID"
+        assert "no dataset 'vil' of shape (N, H, W, T)" in jobs[name]["reason"]
+    assert [jobs[name]["state"] for name in ("half", "flashes", "other")] == ["DONE"] * 3
+    notes = json.loads((daemon.processed / "_manifests/data/vil/2019/half.h5.json").read_text())["notes"]
+    assert any("1 event of type ir069" in note for note in notes)
+    assert len(read_csv(daemon.processed / "flashes/year=2019/month=03/flashes.csv")) == 3
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (4, 1, 1, 3), (2, 5, 9, 1), (3, 2, 300, 2)])
 def test_odd_shapes(daemon, shape):
     data = np.random.default_rng(1).integers(0, 256, size=shape).astype(np.uint8)
