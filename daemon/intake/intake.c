@@ -4,6 +4,8 @@
  * one transaction on the state writer.
  *
  * One after another, because the look of a batch must see what the batch before it has recorded.
+ * Those that need no look (a wish, which a look never settles) are handed to the writer as they
+ * come: it keeps their order.
  */
 #include "daemon/intake/intake.h"
 
@@ -27,6 +29,7 @@ struct batch {
     struct intake_result *results;
     bool *open; /**< Still to be decided by the writer. */
     unsigned count, open_count;
+    bool looked;
     struct intake_news news;
     intake_done_fn *done;
     void *arg;
@@ -34,10 +37,12 @@ struct batch {
 
 struct intake {
     struct services *services;
-    struct batch *first, **last; /**< The first is under way. */
+    struct batch *first, **last;
+    struct batch *waiting; /**< The first that is not under way; NULL: all are. */
+    bool looking;          /**< One that needed a look is under way: nothing overtakes it. */
 };
 
-static void batch_start(struct batch *batch);
+static void start_waiting(struct intake *intake);
 
 /* ---- on the read lane */
 
@@ -191,11 +196,11 @@ static void batch_end(struct batch *batch, const struct err *err)
         count_sightings(batch);
     }
     intake->first = batch->next;
+    intake->looking = intake->looking && !batch->looked;
     if (intake->first == NULL) {
         intake->last = &intake->first;
-    } else {
-        batch_start(intake->first);
     }
+    start_waiting(intake);
     batch->done(err == NULL ? batch->results : NULL, batch->count, err, batch->arg);
     arena_free(batch->arena);
     free(batch);
@@ -218,18 +223,39 @@ static void on_looked(const struct err *err, void *arg)
     job_store_write(batch->intake->services->jobs, batch_record, on_recorded, batch);
 }
 
-static void batch_start(struct batch *batch)
+/** Whether a look may settle some of it. */
+static bool needs_look(const struct batch *batch)
 {
-    bool deletions = false;
+    bool settles = batch->count == 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
-        deletions = deletions || batch->sightings[i].gone;
+        if (batch->sightings[i].gone) {
+            return false;
+        }
+        settles = settles || batch->sightings[i].source != SIGHTING_SUBMIT || !batch->open[i] ||
+                  batch->results[i].outcome == OUTCOME_REFUSED;
     }
-    if (deletions) {
-        job_store_crash_before(batch->intake->services->jobs);
-        job_store_write(batch->intake->services->jobs, batch_record, on_recorded, batch);
-    } else {
-        job_store_read(batch->intake->services->jobs, batch_look, on_looked, batch);
+    return settles;
+}
+
+static void start_waiting(struct intake *intake)
+{
+    struct job_store *jobs = intake->services->jobs;
+
+    while (intake->waiting != NULL && !intake->looking) {
+        struct batch *batch = intake->waiting;
+
+        if (needs_look(batch)) {
+            if (batch != intake->first) {
+                return;
+            }
+            intake->looking = batch->looked = true;
+            job_store_read(jobs, batch_look, on_looked, batch);
+        } else {
+            job_store_crash_before(jobs);
+            job_store_write(jobs, batch_record, on_recorded, batch);
+        }
+        intake->waiting = batch->next;
     }
 }
 
@@ -278,9 +304,10 @@ void intake_sight(struct intake *intake, const struct sighting *sightings, unsig
     }
     *intake->last = batch;
     intake->last = &batch->next;
-    if (intake->first == batch) {
-        batch_start(batch);
+    if (intake->waiting == NULL) {
+        intake->waiting = batch;
     }
+    start_waiting(intake);
 }
 
 bool intake_busy(const struct intake *intake)

@@ -494,6 +494,89 @@ static void what_a_listing_may_pass_by(void **state)
     assert_false(intake_is_known(&refused, "", ""));
 }
 
+enum { WISHES = 5 };
+
+static struct intake_result came[2 * WISHES];
+static unsigned came_count;
+
+static void on_came(const struct intake_result *results, unsigned count, const struct err *err,
+                    void *arg)
+{
+    (void)arg;
+    assert_null(err);
+    assert_int_equal(count, 1);
+    came[came_count++] = results[0];
+}
+
+static struct sighting wish(const char *key, const char *etag)
+{
+    struct sighting sighting = seen(key, etag, 1000);
+
+    sighting.source = SIGHTING_SUBMIT;
+    return sighting;
+}
+
+static void sight_later(struct sighting sighting)
+{
+    intake_sight(services.intake, &sighting, 1, on_came, NULL);
+}
+
+static bool all_came(void *arg)
+{
+    return came_count == *(const unsigned *)arg;
+}
+
+/** A commit that waits for five shows that none of them waits for another. */
+static void wishes_share_a_commit(void **state)
+{
+    struct gather *gather = gather_new(services.loop, 3600 * 1000);
+    const unsigned all = WISHES;
+
+    (void)state;
+    services.gather = gather;
+    fixture_reopen();
+    gather_at_work(gather, WISHES);
+    came_count = 0;
+    for (unsigned i = 0; i < WISHES; i++) {
+        char key[] = {(char)('a' + i), '\0'};
+
+        sight_later(wish(key, "e1"));
+    }
+    run_until_true(all_came, (void *)(uintptr_t)&all);
+    for (unsigned i = 0; i < WISHES; i++) {
+        assert_int_equal(came[i].job, i + 1); /* in their order */
+    }
+    gather_at_work(gather, 0);
+    services.gather = NULL;
+    fixture_reopen();
+    gather_free(gather);
+}
+
+static void wishes_and_listings_keep_their_order(void **state)
+{
+    static const unsigned all = 6;
+
+    (void)state;
+    came_count = 0;
+    sight_later(wish("a", "e1"));
+    sight_later(wish("b", "e1"));
+    sight_later(seen("a", "e1", 1000)); /* sees what the first has recorded */
+    sight_later(seen("b", "e2", 2000));
+    sight_later(wish("a", "e3"));
+    sight_later(seen("a", "e3", 1000));
+    run_until_true(all_came, (void *)(uintptr_t)&all);
+    static const enum sighting_outcome wanted[] = {OUTCOME_QUEUED, OUTCOME_QUEUED, OUTCOME_KNOWN,
+                                                   OUTCOME_QUEUED, OUTCOME_QUEUED, OUTCOME_KNOWN};
+
+    for (unsigned i = 0; i < all; i++) {
+        assert_string_equal(sighting_outcome_name(came[i].outcome),
+                            sighting_outcome_name(wanted[i]));
+    }
+    assert_int_equal(came[2].job, came[0].job);
+    assert_int_equal(came[5].job, came[4].job);
+    assert_states("SUPERSEDED SUPERSEDED QUEUED QUEUED");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +611,8 @@ int main(void)
         T(a_second_listing_of_many_known_keys_is_quick),
         T(known_keys_are_those_that_are_there_in_byte_order),
         T(what_a_listing_may_pass_by),
+        T(wishes_share_a_commit),
+        T(wishes_and_listings_keep_their_order),
 #undef T
     };
     return cmocka_run_group_tests_name("intake", tests, NULL, NULL);
