@@ -110,6 +110,7 @@ static void classify_head(struct crawl *crawl)
     enum rc rc = classify(object->key, crawl->head, crawl->head_len,
                           crawl->head_len == object->size, &crawl->class_, &err);
 
+    crawl->packed = crawl->head_len >= 2 && crawl->head[0] == '\x1f' && crawl->head[1] == '\x8b';
     if (crawl->class_ != CLASSIFY_HDF5) { /* the helper will not have to ask for it */
         free(TAKE(crawl->head));
     }

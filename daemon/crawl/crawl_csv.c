@@ -20,6 +20,9 @@
 #define BATCH_BYTES ((size_t)4 << 20)
 /** A piece, the longest row, a batch of rows, and the table of columns. */
 #define CSV_MEMORY (PIECE + 2 * CSV_ROW_MAX + 2 * BATCH_BYTES)
+/** A small object's: a fixed part for the table of columns, and for each byte that it may be a
+ * field or a row. */
+#define CSV_MEMORY_OF(bytes) (((uint64_t)1 << 20) + 32 * (bytes))
 
 struct crawl_csv {
     struct crawl *crawl;
@@ -197,6 +200,15 @@ static enum rc drop_load(struct db *db, void *arg, struct err *err)
 
 /* ---- the story ------------------------------------------------------------------------------- */
 
+/** Rows of a small object are small, unless it is packed. */
+static uint64_t memory_of(const struct crawl *crawl)
+{
+    const uint64_t size = crawl->job->object.size;
+
+    return crawl->packed || size >= PIECE ? CSV_MEMORY
+                                          : MIN_OF(CSV_MEMORY_OF(size), (uint64_t)CSV_MEMORY);
+}
+
 static void on_granted(struct budget_ticket *ticket, void *arg)
 {
     (void)ticket;
@@ -209,7 +221,7 @@ static void fetch_piece(struct crawl_csv *csv)
     const uint64_t offset = csv->offset;
 
     if (csv->piece == NULL) {
-        csv->piece = mem_resize(NULL, PIECE, 1);
+        csv->piece = mem_resize(NULL, (size_t)MIN_OF(object->size, PIECE), 1);
     }
     csv->piece_at = 0;
     csv->piece_len = (size_t)MIN_OF(object->size - offset, PIECE);
@@ -288,8 +300,8 @@ static void csv_run(struct crawl_csv *csv)
 
     switch (csv->step) {
     case CSV_GRANT:
-        if (budget_acquire(services->budget, &csv->ticket, CSV_MEMORY, on_granted, csv, &err) !=
-            RC_OK) {
+        if (budget_acquire(services->budget, &csv->ticket, memory_of(csv->crawl), on_granted, csv,
+                           &err) != RC_OK) {
             csv_step_done(&err, csv);
         }
         return;

@@ -35,6 +35,7 @@ struct crawl {
     char *head; /**< The object's first bytes. */
     size_t head_len;
     enum classify class_;
+    bool packed; /**< It begins as gzip does. */
 
     struct store_op *fetch;
     struct h5_call *probe;

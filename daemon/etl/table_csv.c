@@ -20,7 +20,9 @@
 /** What is read at a time: as gzip it may become a thousand times as much. */
 #define SLICE ((size_t)4 << 10)
 /** A piece, and the clean rows of a part of it: a piece's worth and those of one more slice. */
-#define TABLE_MEMORY (PIECE + 12 * PIECE)
+#define TABLE_MEMORY(piece) ((piece) + 12 * (piece))
+/** As much again for a small object, whose parts do not shrink with it. */
+#define TABLE_MEMORY_LEAST ((size_t)1 << 20)
 
 struct table {
     struct etl *etl;
@@ -184,6 +186,12 @@ static void run_append(void *arg)
 
 /* ---- the story ---- */
 
+/** What is read at a time. What is packed may fill a whole piece, however small it is. */
+static size_t piece_of(const struct etl *etl)
+{
+    return etl->schema.dialect.gzip ? PIECE : (size_t)MIN_OF(etl->job->object.size, PIECE);
+}
+
 static void on_granted(struct budget_ticket *ticket, void *arg)
 {
     struct table *table = arg;
@@ -232,14 +240,15 @@ static void table_run(struct table *table)
 
     switch (table->step) {
     case GRANT:
-        if (budget_acquire(services->budget, &table->ticket, TABLE_MEMORY, on_granted, table,
-                           &err) != RC_OK) {
+        if (budget_acquire(services->budget, &table->ticket,
+                           TABLE_MEMORY(piece_of(table->etl)) + TABLE_MEMORY_LEAST, on_granted,
+                           table, &err) != RC_OK) {
             on_step_done(&err, table);
         }
         return;
 
     case OPEN: /* disk: the staging file */
-        table->piece = mem_resize(NULL, PIECE, 1);
+        table->piece = mem_resize(NULL, piece_of(table->etl), 1);
         work_submit(services->work, WORK_FILE, run_open, on_worked, table);
         return;
 

@@ -11,7 +11,7 @@
 
 #define PIECE ((size_t)4 << 20)
 /** A piece, a row that was cut, and what SQLite keeps of them. */
-#define LOAD_MEMORY (4 * PIECE)
+#define LOAD_MEMORY(piece) (4 * (piece) + ((size_t)64 << 10))
 
 struct rows_load {
     struct services *services;
@@ -23,7 +23,8 @@ struct rows_load {
     void *arg;
 
     struct budget_ticket ticket;
-    size_t at; /**< Output. */
+    size_t most; /**< A piece, or the longest output where all are shorter. */
+    size_t at;   /**< Output. */
     uint64_t offset;
     char *piece;
     size_t piece_len;
@@ -180,7 +181,7 @@ static void load_begin(void *arg)
 {
     struct rows_load *load = arg;
 
-    load->piece = mem_resize(NULL, PIECE, 1);
+    load->piece = mem_resize(NULL, load->most, 1);
     load_next(load);
 }
 
@@ -213,13 +214,20 @@ void rows_load_start(struct services *services, const struct job *job,
         .done = done,
         .arg = arg,
     };
+    for (load->at = manifest->output_count; load->at > 0;) {
+        load->at--;
+        if (sql_table(load) != NULL) {
+            load->most =
+                (size_t)MIN_OF(MAX_OF(manifest->outputs[load->at].bytes, load->most), PIECE);
+        }
+    }
     while (load->at < manifest->output_count && sql_table(load) == NULL) {
         load->at++;
     }
     if (load->at == manifest->output_count) {
         loop_defer(services->loop, load_nothing, load);
-    } else if (budget_acquire(services->budget, &load->ticket, LOAD_MEMORY, on_granted, load,
-                              &err) != RC_OK) {
+    } else if (budget_acquire(services->budget, &load->ticket, LOAD_MEMORY(load->most), on_granted,
+                              load, &err) != RC_OK) {
         load_end(load, &err); /* only a budget of less than a piece */
     }
 }
