@@ -325,6 +325,7 @@ static void make_loop(struct daemon *daemon)
     };
 
     services->loop = loop_new();
+    services->gather = gather_new(services->loop, GATHER_MS);
     services->work = work_new(services->loop, widths);
     services->budget = budget_new(services->conf->extract_memory_bytes);
     services->metrics = metric_registry_new("sevird_", metric_families, METRIC_COUNT);
@@ -350,6 +351,7 @@ static enum rc make_services(struct daemon *daemon, struct err *err)
                      err) != RC_OK) {
         return err->rc;
     }
+    catalog_gather(services->catalog, services->gather);
     if (catalog_is_new(services->catalog) && job_store_count(services->jobs, JOB_DONE) > 0) {
         log_warn(LOG_DAEMON, "catalog.db is new, but objects were done before: 'sevirctl rebuild' "
                              "fills it from the stores");
@@ -441,6 +443,7 @@ static void take_down(struct daemon *daemon)
         loop_watch_lag(services->loop, NULL, NULL);
     }
     work_free(services->work);
+    gather_free(services->gather);
     loop_free(services->loop);
     for (unsigned i = 0; i < daemon->conf_count; i++) {
         conf_free(daemon->confs[i]);

@@ -59,7 +59,8 @@ enum rc daemon_open_stores(struct services *services, struct err *err)
     const size_t state_len = strlen(conf->state_dir);
     const bool ours = strncmp(raw, conf->state_dir, state_len) == 0 && raw[state_len] == '/';
     const struct store_options raw_options = {.create = ours, .aws = services->raw_aws};
-    const struct store_options processed_options = {.create = true, .aws = services->processed_aws};
+    const struct store_options processed_options = {
+        .create = true, .aws = services->processed_aws, .gather = services->gather};
 
     if (open_store(services, "raw", conf->raw_uri, &raw_options, &services->raw, err) != RC_OK ||
         open_store(services, "processed", conf->processed_uri, &processed_options,

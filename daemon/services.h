@@ -10,6 +10,7 @@
 #include "lib/base/budget.h"
 #include "lib/base/metric.h"
 #include "lib/h5/h5_helper.h"
+#include "lib/run/gather.h"
 #include "lib/run/loop.h"
 #include "lib/run/work.h"
 #include "lib/store/store.h"
@@ -28,6 +29,7 @@ struct services {
     const struct conf *conf; /**< Replaced as a whole by a reload; do not keep parts across one. */
     struct loop *loop;
     struct work *work;
+    struct gather *gather; /**< Of commits and syncs; the queue says who is at work. */
     struct budget *budget;
     struct metric_registry *metrics;
     struct http_client *http; /**< One for all that is asked of others. */

@@ -63,6 +63,11 @@ enum rc catalog_open(struct loop *loop, struct work *work, const char *dir, cons
     return RC_OK;
 }
 
+void catalog_gather(struct catalog *catalog, struct gather *gather)
+{
+    db_lane_gather(catalog->writer, gather);
+}
+
 bool catalog_is_new(const struct catalog *catalog)
 {
     return catalog->is_new;

@@ -30,9 +30,11 @@ struct catalog;
  * to readers, so that `objects` can be queried; NULL: there is no such view. */
 enum rc catalog_open(struct loop *loop, struct work *work, const char *dir, const char *state_path,
                      int64_t query_limit_ms, struct catalog **ret_catalog, struct err *err);
-/** Requires: nothing submitted that has not completed. */
 /** Whether there was no file: with jobs DONE, somebody took it away, and `rebuild` fills it. */
 bool catalog_is_new(const struct catalog *catalog);
+/** Commits wait for company from now on, as `gather` says. */
+void catalog_gather(struct catalog *catalog, struct gather *gather);
+/** Requires: nothing submitted that has not completed. */
 void catalog_close(struct catalog *catalog);
 SCOPED_FN(struct catalog, catalog_close)
 

@@ -95,6 +95,9 @@ void job_store_counted(struct job_store *store, enum job_state from, enum job_st
 
 /** Files below it may use the slot that is kept for small ones. */
 #define JOB_BIG_BYTES ((uint64_t)64 << 20)
+/** Files below it take little memory and little time, most of which they wait for disks: many of
+ * them may be at work. */
+#define JOB_TINY_BYTES ((uint64_t)256 << 10)
 /** A job's place in the line (job_queue.h). Pure. */
 int64_t job_order_ms(const char *key, uint64_t size, enum job_action action, int64_t sighted_ms);
 

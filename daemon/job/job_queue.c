@@ -18,6 +18,7 @@
 
 #define CRAWL_JOBS 4
 #define PUBLISH_JOBS 4
+#define TINY_JOBS 32      /**< Of each stage, beside the others. */
 #define WAKE_MAX_MS 60000 /* Clocks are set; look now and then. */
 #define LOOK_RETRY_MS 2000
 
@@ -182,11 +183,46 @@ static unsigned line_limit(const struct job_queue *queue, enum queue_line line)
     }
 }
 
-/** Where in the window the first job is whose object nothing is being done with; -1: nowhere. */
-static int first_free(const struct job_queue *queue, const struct window *window)
+/** What a line has a slot for. */
+struct slots {
+    bool tiny, other, big;
+};
+
+static struct slots free_slots(const struct job_queue *queue, enum queue_line line)
+{
+    const unsigned limit = line_limit(queue, line);
+    unsigned tiny = 0, other = 0, big = 0, waiting = 0;
+
+    for (const struct entry *entry = queue->entries; entry != NULL; entry = entry->next) {
+        const bool works = entry->stage != NULL && entry->line == line;
+        const bool takes = works && !entry->waits;
+
+        waiting += works && entry->waits;
+        tiny += takes && entry->tiny;
+        other += takes && !entry->tiny;
+        big += takes && entry->big;
+    }
+    if (waiting >= QUEUE_WAITING_MAX) {
+        return (struct slots){0};
+    }
+    /* The last slot of extraction is for small files, so that one of them can always pass. */
+    return (struct slots){
+        .tiny = tiny < TINY_JOBS,
+        .other = other < limit,
+        .big = other < limit && (line != LINE_CRAWLED || big < MAX_OF(limit - 1, 1)),
+    };
+}
+
+/** Where in the window the first job is that there is a slot for and whose object nothing is being
+ * done with; -1: nowhere. */
+static int first_free(const struct job_queue *queue, const struct window *window, bool tiny_ok,
+                      bool other_ok)
 {
     for (unsigned i = 0; i < window->count; i++) {
-        if (!object_is_busy(queue, window->items[i].job->object.id)) {
+        const struct job_object *object = &window->items[i].job->object;
+
+        if ((object->size < JOB_TINY_BYTES ? tiny_ok : other_ok) &&
+            !object_is_busy(queue, object->id)) {
             return (int)i;
         }
     }
@@ -197,23 +233,9 @@ static int first_free(const struct job_queue *queue, const struct window *window
 static bool start_next(struct job_queue *queue, enum queue_line line)
 {
     struct window *windows = queue->windows[line];
-    const unsigned limit = line_limit(queue, line);
-    unsigned running = 0, running_big = 0, waiting = 0;
-
-    for (const struct entry *entry = queue->entries; entry != NULL; entry = entry->next) {
-        const bool works = entry->stage != NULL && entry->line == line;
-
-        waiting += works && entry->waits;
-        running += works && !entry->waits;
-        running_big += works && !entry->waits && entry->big;
-    }
-    if (running >= limit || waiting >= QUEUE_WAITING_MAX) {
-        return false;
-    }
-    /* The last slot of extraction is for small files, so that one of them can always pass. */
-    const bool big_ok = line != LINE_CRAWLED || running_big < MAX_OF(limit - 1, 1);
-    const int small_at = first_free(queue, &windows[0]);
-    const int big_at = big_ok ? first_free(queue, &windows[1]) : -1;
+    const struct slots slots = free_slots(queue, line);
+    const int small_at = first_free(queue, &windows[0], slots.tiny, slots.other);
+    const int big_at = first_free(queue, &windows[1], false, slots.big);
 
     if (small_at < 0 && big_at < 0) {
         return false;
@@ -235,6 +257,20 @@ static void check_stopped(struct job_queue *queue)
     }
 }
 
+/** Tells commits and syncs whether company is to be expected. */
+static void tell_gather(const struct job_queue *queue)
+{
+    unsigned near = 0;
+
+    if (queue->services->gather == NULL) {
+        return;
+    }
+    for (const struct entry *entry = queue->entries; entry != NULL; entry = entry->next) {
+        near += entry->stage != NULL && entry->tiny && !entry->waits;
+    }
+    gather_at_work(queue->services->gather, near);
+}
+
 static void pump(void *arg)
 {
     struct job_queue *queue = arg;
@@ -242,6 +278,7 @@ static void pump(void *arg)
     bool dry = false;
 
     queue->pump_due = false;
+    tell_gather(queue);
     if (queue->stopping) {
         check_stopped(queue);
         return;
@@ -265,6 +302,7 @@ static void pump(void *arg)
     if (dry) {
         look(queue);
     }
+    tell_gather(queue);
 }
 
 void queue_pump(struct job_queue *queue)

@@ -47,7 +47,7 @@ struct entry {
     struct job *job; /**< NULL while LOADING. */
     uint64_t id, object;
     int64_t order_ms;
-    bool big;
+    bool big, tiny;
 
     const struct job_stage *stage; /**< NULL: no stage, only a move. */
     enum queue_line line;          /**< Whose slot it takes, with a stage. */

@@ -224,6 +224,7 @@ void queue_run(struct job_queue *queue, struct job *job, int64_t order_ms, bool 
     entry->object = job->object.id;
     entry->order_ms = order_ms;
     entry->big = big;
+    entry->tiny = job->object.size < JOB_TINY_BYTES;
     entry->line = line;
     entry->stage = stage_of(queue, edge->to);
     if (edge->to == JOB_EXTRACTING) {

@@ -263,6 +263,9 @@ enum rc job_store_open(struct services *services, const char *state_dir,
         show_count(store, s);
     }
     store->writer = db_lane_new_writer(services->loop, services->work, WORK_STATE, TAKE(db));
+    if (services->gather != NULL) {
+        db_lane_gather(store->writer, services->gather);
+    }
     store->reader =
         db_lane_new_reader(services->loop, services->work, store->path, NULL, READ_LIMIT_MS);
     *ret_store = TAKE(store);

@@ -36,7 +36,8 @@ struct db_lane {
     struct item *first, **last; /**< Not yet given to a task. */
     struct task *tasks;         /**< A writer has one. */
     unsigned task_count, pending;
-    bool due; /**< A deferred start_due() is on its way. */
+    bool due;                   /**< A deferred start_due() is on its way. */
+    struct gather_point *point; /**< Who says when to start; NULL: at once. */
     uint64_t commits;
     /* readers only, constant: workers read them */
     char *path, *attach;
@@ -86,6 +87,7 @@ void db_lane_free(struct db_lane *lane)
         return;
     }
     assert(lane->pending == 0 && !lane->due);
+    gather_point_free(lane->point);
     for (unsigned i = 0; i < lane->task_count; i++) {
         db_close(lane->tasks[i].db);
     }
@@ -234,7 +236,9 @@ static void on_task_done(void *arg, bool canceled)
         free(item);
     }
     task->busy = false;
-    if (lane->first != NULL && !lane->due) {
+    if (lane->point != NULL) {
+        gather_again(lane->point);
+    } else if (lane->first != NULL && !lane->due) {
         lane->due = true;
         start_due(lane);
     }
@@ -245,14 +249,18 @@ static struct item *take_items(struct db_lane *lane)
 {
     unsigned most = lane->path != NULL ? 1 : GROUP_MAX;
     struct item *first = lane->first, **end = &lane->first;
+    unsigned count = 0;
 
-    for (unsigned i = 0; i < most && *end != NULL; i++) {
+    for (; count < most && *end != NULL; count++) {
         end = &(*end)->next;
     }
     lane->first = *end;
     *end = NULL;
     if (lane->first == NULL) {
         lane->last = &lane->first;
+    }
+    if (lane->point != NULL) {
+        gather_took(lane->point, count);
     }
     return first;
 }
@@ -283,10 +291,18 @@ void db_lane_submit(struct db_lane *lane, db_lane_fn *fn, db_lane_done_fn *done,
     *lane->last = item;
     lane->last = &item->next;
     lane->pending++;
-    if (!lane->due) { /* Deferred, so that what is submitted in one go is one group. */
+    if (lane->point != NULL) {
+        gather_want(lane->point);
+    } else if (!lane->due) { /* Deferred, so that what is submitted in one go is one group. */
         lane->due = true;
         loop_defer(lane->loop, start_due, lane);
     }
+}
+
+void db_lane_gather(struct db_lane *lane, struct gather *gather)
+{
+    assert(lane->path == NULL && lane->pending == 0);
+    lane->point = gather_point_new(gather, start_due, lane);
 }
 
 uint64_t db_lane_commits(const struct db_lane *lane)

@@ -1,9 +1,10 @@
 /** @file
  * Databases off the loop: a writer that commits in groups, and readers.
  *
- * A writer lane is one task wide. All writes gathered while a commit is under way go into the next
- * transaction together, each in its own savepoint, so that one that fails is undone alone and a
- * burst of a thousand costs one fsync. `done` runs only when the commit has completed: durable
+ * A writer lane is one task wide. All writes gathered while a commit is under way, or while others
+ * at work are expected to write as well (db_lane_gather()), go into the next transaction together,
+ * each in its own savepoint, so that one that fails is undone alone and a burst of a thousand costs
+ * one fsync. `done` runs only when the commit has completed: durable
  * before visible. A commit that fails fails every write in it.
  *
  * A reader lane opens a read-only connection a task (kept and reused) and interrupts a read that
@@ -17,6 +18,7 @@
 #pragma once
 
 #include "lib/db/db.h"
+#include "lib/run/gather.h"
 #include "lib/run/work.h"
 
 struct db_lane;
@@ -26,6 +28,8 @@ typedef void db_lane_done_fn(const struct err *err, void *arg);
 /** Takes over an open, migrated connection. */
 struct db_lane *db_lane_new_writer(struct loop *loop, struct work *work, enum work_lane lane,
                                    struct db *db);
+/** From now on a commit waits for company, as `gather` says. A writer, with nothing submitted. */
+void db_lane_gather(struct db_lane *lane, struct gather *gather);
 /** `attach` (may be NULL) is run once on each new connection, e.g. "ATTACH ...". */
 struct db_lane *db_lane_new_reader(struct loop *loop, struct work *work, const char *path,
                                    const char *attach, int64_t limit_ms);

@@ -20,18 +20,23 @@ struct file_sync {
     const char *name;
     struct asker *first, **last; /**< Who waits for the next one. */
     bool due;                    /**< A deferred start() is on its way. */
+    struct gather_point *point;  /**< Who says when to start; NULL: at once. */
     /* of the one that runs */
     struct asker *served;
     int fd;
     struct err err; /**< The worker's meanwhile. */
 };
 
-struct file_sync *file_sync_new(struct loop *loop, struct work *work, const char *name)
+static void start(void *arg);
+
+struct file_sync *file_sync_new(struct loop *loop, struct work *work, struct gather *gather,
+                                const char *name)
 {
     struct file_sync *sync = mem_new(struct file_sync);
 
     *sync = (struct file_sync){.loop = loop, .work = work, .name = name};
     sync->last = &sync->first;
+    sync->point = gather != NULL ? gather_point_new(gather, start, sync) : NULL;
     return sync;
 }
 
@@ -39,6 +44,7 @@ void file_sync_free(struct file_sync *sync)
 {
     if (sync != NULL) {
         assert(sync->first == NULL && sync->served == NULL && !sync->due);
+        gather_point_free(sync->point);
         free(sync);
     }
 }
@@ -61,7 +67,9 @@ static void on_synced(void *arg, bool canceled)
     const struct err err = sync->err;
 
     (void)canceled;
-    if (sync->first != NULL) {
+    if (sync->point != NULL) {
+        gather_again(sync->point);
+    } else if (sync->first != NULL) {
         start_later(sync);
     }
     while (served != NULL) {
@@ -78,14 +86,18 @@ static void on_synced(void *arg, bool canceled)
 static struct asker *take_askers(struct file_sync *sync)
 {
     struct asker *first = sync->first, **end = &sync->first;
+    unsigned count = 0;
 
-    while (*end != NULL && (*end)->root == first->root) {
+    for (; *end != NULL && (*end)->root == first->root; count++) {
         end = &(*end)->next;
     }
     sync->first = *end;
     *end = NULL;
     if (sync->first == NULL) {
         sync->last = &sync->first;
+    }
+    if (sync->point != NULL) {
+        gather_took(sync->point, count);
     }
     return first;
 }
@@ -118,7 +130,9 @@ void file_sync_ask(struct file_sync *sync, struct file_root *root, store_done_fn
     *asker = (struct asker){.root = file_root_ref(root), .done = done, .arg = arg};
     *sync->last = asker;
     sync->last = &asker->next;
-    if (sync->served == NULL) {
+    if (sync->point != NULL) {
+        gather_want(sync->point);
+    } else if (sync->served == NULL) {
         start_later(sync);
     }
 }

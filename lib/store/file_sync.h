@@ -10,14 +10,17 @@
  */
 #pragma once
 
+#include "lib/run/gather.h"
 #include "lib/run/work.h"
 #include "lib/store/file_root.h"
 #include "lib/store/store.h"
 
 struct file_sync;
 
-/** `name` is the store's, for errors; borrowed. */
-struct file_sync *file_sync_new(struct loop *loop, struct work *work, const char *name);
+/** `name` is the store's, for errors; borrowed. `gather` says when it pays to wait for others;
+ * NULL: never. */
+struct file_sync *file_sync_new(struct loop *loop, struct work *work, struct gather *gather,
+                                const char *name);
 /** Requires: nothing under way. */
 void file_sync_free(struct file_sync *sync);
 SCOPED_FN(struct file_sync, file_sync_free)

@@ -41,7 +41,7 @@ enum rc store_open(struct loop *loop, struct work *work, struct uri *uri,
     if (uri->scheme == URI_S3) {
         return store_s3_new(loop, work, uri, options, ret_store, err);
     }
-    return store_file_new(loop, work, uri, options->create, ret_store, err);
+    return store_file_new(loop, work, uri, options, ret_store, err);
 }
 
 void store_free(struct store *store)

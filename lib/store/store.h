@@ -23,6 +23,7 @@
 #include "lib/store/uri.h"
 
 struct aws;
+struct gather;
 struct store;
 struct store_op; /**< A claim ticket, void from the moment `done` is called. */
 
@@ -92,10 +93,11 @@ struct store {
 };
 
 struct store_options {
-    bool create;     /**< Make a missing root directory; a bucket is nobody's to make. */
-    struct aws *aws; /**< Borrowed until the store is freed; NULL: file stores only. */
-    bool resume;     /**< S3: go on with big puts of files and copies that were cut short, and leave
-                      *   what can be gone on with. */
+    bool create;           /**< Make a missing root directory; a bucket is nobody's to make. */
+    struct aws *aws;       /**< Borrowed until the store is freed; NULL: file stores only. */
+    struct gather *gather; /**< File stores: when a sync waits for company; NULL: never. */
+    bool resume; /**< S3: go on with big puts of files and copies that were cut short, and leave
+                  *   what can be gone on with. */
 };
 
 /** Open the store at `uri` (taken over, also on failure). Nothing is asked of a remote one yet. */
@@ -155,8 +157,9 @@ void store_find_open(struct store *store, const char *const *keys, unsigned coun
 void store_cancel(struct store *store, struct store_op *op);
 
 /* The kinds. */
-enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bool create,
-                       struct store **ret_store, struct err *err);
+enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri,
+                       const struct store_options *options, struct store **ret_store,
+                       struct err *err);
 enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri,
                      const struct store_options *options, struct store **ret_store,
                      struct err *err);

@@ -704,8 +704,9 @@ static void file_free(struct store *base)
     free(store);
 }
 
-enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bool create,
-                       struct store **ret_store, struct err *err)
+enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri,
+                       const struct store_options *options, struct store **ret_store,
+                       struct err *err)
 {
     static const struct store_ops ops = {
         .list = list,
@@ -725,7 +726,7 @@ enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bo
     struct file_root *root;
     struct store_file *store;
 
-    if (create && fs_mkdirs(uri->path, 0777, err) != RC_OK) {
+    if (options->create && fs_mkdirs(uri->path, 0777, err) != RC_OK) {
         return err_wrap(err, "store '%.200s'", uri->path);
     }
     root = file_root_open(uri->path);
@@ -741,7 +742,7 @@ enum rc store_file_new(struct loop *loop, struct work *work, struct uri *uri, bo
         .work = work,
         .root = root,
     };
-    store->sync = file_sync_new(loop, work, store->base.uri->path);
+    store->sync = file_sync_new(loop, work, options->gather, store->base.uri->path);
     *ret_store = &store->base;
     return RC_OK;
 }

@@ -322,10 +322,39 @@ static void no_more_work_at_once_than_there_are_slots(void **state)
 {
     (void)state;
     sight_many(40);
+    change("UPDATE jobs SET size = 262144"); /* the least that is not tiny */
     job_queue_start(services.queue);
     run_until_idle();
     assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'DONE'"), 40);
     assert_true(running_most <= 4 + 3 + 4);
+}
+
+static void of_tiny_ones_many_are_at_work_and_not_all(void **state)
+{
+    (void)state;
+    sight_many(60);
+    change("UPDATE jobs SET size = 262143, resume = 'EXTRACTED', state = 'EXTRACTED'");
+    fixture_reopen();
+    job_queue_start(services.queue);
+    run_until_idle();
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE state = 'DONE'"), 60);
+    assert_int_equal(running_most, 32); /* of one stage */
+}
+
+static void tiny_ones_take_no_slot_from_others_nor_they_theirs(void **state)
+{
+    static const char *const keys[] = {"0.h5", "1.h5", "2.h5", "3.h5"};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+        SCRIPT(.key = keys[i], .stage = JOB_EXTRACTING, .hangs = true);
+        sight_sized(keys[i], 1 << 20);
+    }
+    job_queue_start(services.queue);
+    run_until_trace("EXTRACTING 2.h5;");
+    sight_sized("tiny.h5", 100);
+    run_until_trace("PUBLISHING tiny.h5;");
+    assert_null(strstr(trace, "EXTRACTING 3.h5;"));
 }
 
 static void more_jobs_than_the_window_holds_are_all_done(void **state)
@@ -352,7 +381,7 @@ static void what_a_look_finds_beyond_the_window_is_not_forgotten(void **state)
 
     (void)state;
     sight_many(70);
-    change("UPDATE jobs SET resume = 'EXTRACTED', state = 'EXTRACTED'");
+    change("UPDATE jobs SET resume = 'EXTRACTED', state = 'EXTRACTED', size = 1048576");
     fixture_reopen();
     for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
         SCRIPT(.key = keys[i], .stage = JOB_PUBLISHING, .held = true);
@@ -587,6 +616,8 @@ int main(void)
         T(a_backoff_outlives_the_daemon),
         T(held_jobs_wait_and_excluded_ones_are_skipped),
         T(no_more_work_at_once_than_there_are_slots),
+        T(of_tiny_ones_many_are_at_work_and_not_all),
+        T(tiny_ones_take_no_slot_from_others_nor_they_theirs),
         T(more_jobs_than_the_window_holds_are_all_done),
         T(what_a_look_finds_beyond_the_window_is_not_forgotten),
         T(a_small_file_passes_big_ones_that_fill_the_slots),

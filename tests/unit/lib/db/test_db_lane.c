@@ -147,6 +147,42 @@ static void a_burst_costs_one_commit(void **state)
     }
 }
 
+static void turn(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+    }
+}
+
+static void a_commit_waits_for_company(void **state)
+{
+    static struct write writes[6];
+    struct gather *gather = gather_new(loop, 3600 * 1000);
+
+    db_lane_gather(writer, gather);
+    gather_at_work(gather, 5);
+    for (int i = 0; i < 4; i++) {
+        writes[i] = (struct write){.value = i + 1};
+        submit(&writes[i]);
+        turn();
+        assert_int_equal(work_running(work, WORK_STATE) + db_lane_commits(writer), 0);
+    }
+    writes[4] = (struct write){.value = 5};
+    submit(&writes[4]);
+    loop_run(loop);
+    assert_int_equal(db_lane_commits(writer), 1);
+    assert_int_equal(count_rows(), 5);
+    gather_at_work(gather, 1); /* and alone it does not */
+    writes[5] = (struct write){.value = 6};
+    submit(&writes[5]);
+    loop_run(loop);
+    assert_int_equal(db_lane_commits(writer), 2);
+    assert_int_equal(writes[5].told, 1);
+    assert_true(in_order);
+    db_lane_free(TAKE(writer));
+    gather_free(gather);
+}
+
 static void check_visible(const struct err *err, void *arg)
 {
     assert_null(err);
@@ -449,6 +485,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_burst_costs_one_commit),
+        TEST(a_commit_waits_for_company),
         TEST(all_statements_of_a_read_see_the_same),
         TEST(durable_before_told),
         TEST(one_that_fails_is_undone_alone),

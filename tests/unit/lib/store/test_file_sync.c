@@ -78,7 +78,7 @@ static int set_up(void **state)
     loop = loop_new();
     work = work_new(loop, widths);
     root = file_root_open("/");
-    sync_ = file_sync_new(loop, work, "/");
+    sync_ = file_sync_new(loop, work, NULL, "/");
     sem_init(&go, 0, 0);
     atomic_store(&syncs, 0);
     asked_count = 0;
@@ -165,6 +165,35 @@ static void another_root_is_another_sync(void **state)
     assert_int_equal(asked[1].rc, RC_OK);
 }
 
+static void a_sync_waits_for_company(void **state)
+{
+    struct gather *gather = gather_new(loop, 3600 * 1000);
+
+    (void)state;
+    file_sync_free(sync_);
+    sync_ = file_sync_new(loop, work, gather, "/");
+    gather_at_work(gather, 5);
+    for (unsigned i = 0; i < 4; i++) {
+        ask(root);
+        uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+        assert_int_equal(work_running(work, WORK_FILE), 0);
+    }
+    when_running = ask_three;
+    ask(root);
+    while (asked[4].told == 0) {
+        uv_run(loop_uv(loop), UV_RUN_ONCE);
+    }
+    assert_int_equal(atomic_load(&syncs), 1);
+    assert_int_equal(asked[0].told, 1);
+    assert_int_equal(asked[5].told, 0); /* who came meanwhile waits as well */
+    gather_at_work(gather, 3);
+    loop_run(loop);
+    assert_int_equal(atomic_load(&syncs), 2);
+    assert_int_equal(asked[7].told, 1);
+    file_sync_free(TAKE(sync_));
+    gather_free(gather);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -173,6 +202,7 @@ int main(void)
         CASE(who_asks_while_one_runs_is_served_by_the_next),
         CASE(a_failure_is_told_to_all_of_it_and_to_no_other),
         CASE(another_root_is_another_sync),
+        CASE(a_sync_waits_for_company),
     };
 
     return cmocka_run_group_tests_name("file_sync", tests, NULL, NULL);
