@@ -3,11 +3,13 @@
  */
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
 #include "lib/base/fs.h"
+#include "lib/run/signals.h"
 
 static const char usage[] =
     "usage: sevird --config FILE [--check | --print-config]\n"
@@ -129,6 +131,7 @@ int main(int argc, char **argv)
     const enum daemon_exit parsed = parse(argc, argv, &wishes);
 
     fs_hold_standard();
+    signals_hold(SIGHUP); /* who reloads while it starts means what it has read, or will read */
     use_one_heap();
     if (parsed != DAEMON_EXIT_OK) {
         return parsed;

@@ -24,6 +24,20 @@ static void on_signal(uv_signal_t *handle, int number)
     signals->fn(number, signals->arg);
 }
 
+static void mask(int how, int number)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    pthread_sigmask(how, &set, NULL);
+}
+
+void signals_hold(int number)
+{
+    mask(SIG_BLOCK, number);
+}
+
 struct signals *signals_start(struct loop *loop, const int *numbers, signals_fn *fn, void *arg)
 {
     struct signals *signals = mem_new(struct signals);
@@ -38,6 +52,7 @@ struct signals *signals_start(struct loop *loop, const int *numbers, signals_fn 
         handle->data = signals;
         uv_signal_start(handle, on_signal, numbers[signals->count]);
         uv_unref((uv_handle_t *)handle);
+        mask(SIG_UNBLOCK, numbers[signals->count]);
     }
     signals->open = signals->count;
     return signals;

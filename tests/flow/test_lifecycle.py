@@ -2,7 +2,9 @@
 
 import json
 import os
+import select
 import shutil
+import signal
 
 from conftest import tree
 from test_extract import check_file, check_manifests, frames_of
@@ -216,3 +218,18 @@ def test_a_lost_catalog_is_rebuilt_from_the_stores(daemon):
     assert {t: daemon.query(f"SELECT count(*) FROM {t}") for t in tables} == before
     assert tree(daemon.processed) == published
     check_file(daemon, "vil", path)
+
+
+def test_a_reload_while_it_starts_waits_until_it_can(daemon):
+    """From its first line on; SIGHUP used to end a daemon that did not listen for it yet."""
+    daemon.sample.add("vil", ["S1"])
+    daemon.sample.write_catalog()
+    for _ in range(5):
+        daemon.start(wait=False)
+        while not daemon.log() and daemon.process.poll() is None:
+            select.select([], [], [], 0.0005)  # a log that is a file tells nobody of a line
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_ready()
+        daemon.wait_for(lambda status: status["reloaded"])
+        daemon.stop()
+        daemon.log_path.unlink()
