@@ -75,7 +75,8 @@ static void print_layout(const struct ctl *ctl, const char *uri, const struct la
     print_datasets(ctl, layout);
     print_attrs(ctl, layout);
     if (layout->skipped > 0) {
-        ctl_warn("%" PRIu32 " links lead nowhere that can be read", layout->skipped);
+        ctl_warn("%" PRIu32 " link%s not followed: soft, to another file, in a circle, or broken",
+                 layout->skipped, layout->skipped == 1 ? " is" : "s are");
     }
 }
 

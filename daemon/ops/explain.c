@@ -10,6 +10,7 @@
 #include "daemon/job/job_store.h"
 #include "daemon/ops/jobs.h"
 #include "lib/base/mem.h"
+#include "lib/store/file_path.h"
 
 #define OUTPUTS_SHOWN 1000
 #define JOBS_SHOWN 50
@@ -309,6 +310,12 @@ static void answer(struct story *story)
     ops_answer_json(call, &body);
 }
 
+/** A directory's hidden names are no objects, whether they are there or not. */
+static bool is_left_out(const struct story *story)
+{
+    return story->call->ops->services->raw->uri->scheme == URI_FILE && file_path_hidden(story->key);
+}
+
 /** Nothing on record: what the store says now is the rest of the answer. */
 static void on_head(const struct store_object *object, const struct err *err, void *arg)
 {
@@ -319,6 +326,8 @@ static void on_head(const struct store_object *object, const struct err *err, vo
                       "there is no job: the store has it (%" PRIu64
                       " bytes), and no source has sighted it yet",
                       object->size);
+    } else if (err->rc == RC_NOT_FOUND && is_left_out(story)) {
+        strbuf_puts(&story->verdict, "there is no job: names that begin with '.' are left out");
     } else if (err->rc == RC_NOT_FOUND) {
         strbuf_puts(&story->verdict, "there is no job: the store has no such object");
     } else {

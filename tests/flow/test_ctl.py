@@ -259,6 +259,8 @@ def test_explain_tells_the_whole_story_by_uri_path_key_or_number(worked):
 def test_explain_says_why_there_is_no_job(worked):
     text = worked.ctl("explain", worked.raw / "nothing.h5", check=0).stdout
     assert "there is no job: the store has no such object" in text
+    (worked.raw / ".hidden.csv").write_text("a,b\n1,2\n")
+    assert "begin with '.'" in worked.ctl("explain", ".hidden.csv", check=0).stdout
     assert "sevirctl: " in worked.ctl("explain", "/etc/passwd", check=1).stderr
     assert "there is no job 999" in worked.ctl("explain", "999", check=1).stderr
 
