@@ -129,6 +129,10 @@ enum rc classify(const char *key, const void *head, size_t len, bool whole,
         *ret_class = CLASSIFY_HDF5;
         return RC_OK;
     }
+    if (is_named_hdf5(key) && !whole) { /* a user block may be longer: the helper looks further */
+        *ret_class = CLASSIFY_HDF5;
+        return RC_OK;
+    }
     if (is_named_hdf5(key)) {
         return err_set(
             err, RC_CORRUPT,

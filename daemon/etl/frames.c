@@ -55,7 +55,10 @@ static enum rc check_row(struct etl *etl, const struct etl_row *selected, struct
     const struct layout_dataset *dataset = dataset_of(etl, row->img_type);
     enum sample sample;
 
-    if (sample_of(&dataset->dtype, &sample, err) != RC_OK || layout_row_bytes(dataset) == 0) {
+    if (sample_of(&dataset->dtype, &sample, err) != RC_OK) {
+        return err_wrap(err, "dataset '%s'", dataset->name);
+    }
+    if (layout_row_bytes(dataset) == 0) {
         return err_set(err, RC_UNSUPPORTED,
                        "dataset '%s' of type '%s' and shape (…, %" PRIu64 ", %" PRIu64 ", %" PRIu64
                        ") holds no pixels",

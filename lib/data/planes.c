@@ -35,7 +35,9 @@ enum rc sample_of(const struct layout_dtype *dtype, enum sample *ret_sample, str
         *ret_sample = size == 4 ? SAMPLE_F32 : SAMPLE_F64;
         return RC_OK;
     }
-    return err_set(err, RC_UNSUPPORTED, "pixels of type '%s'", dtype->text);
+    return err_set(err, RC_UNSUPPORTED,
+                   "values of type '%s' are not read, only integers and floats of 4 or 8 bytes",
+                   dtype->text);
 }
 
 size_t sample_bytes(enum sample sample)

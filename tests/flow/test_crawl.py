@@ -95,6 +95,7 @@ def test_files_of_one_name_feed_one_table(daemon):
         ("wide.csv", "a,b\n1,2\n".encode("utf-16"), "QUARANTINED", "UTF-8"),
         ("cut.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "QUARANTINED", "gzip"),
         ("cut.h5", b"\x89HDF", "QUARANTINED", "no HDF5 signature"),
+        ("long.h5", b"no" * 50000, "QUARANTINED", "signature not found"),
         ("none.h5", b"", "QUARANTINED", "empty"),
         ("none.csv", b"", "SKIPPED", "empty"),
         ("notes.md", b"# notes\n", "SKIPPED", "neither HDF5 nor CSV"),

@@ -247,6 +247,18 @@ def test_numbers_of_odd_precision_are_read_through_the_helper(daemon):
     assert not found
 
 
+def test_a_long_user_block_is_passed_over(daemon):
+    path = daemon.sample.add("vil", ["S100"])
+    with h5py.File(path) as f:
+        data = f["vil"][...]
+    with h5py.File(path, "w", userblock_size=1 << 17) as f:
+        f["vil"] = data
+    daemon.sample.write_catalog()
+    daemon.start()
+    daemon.wait_idle()
+    check_file(daemon, "vil", path)
+
+
 def test_events_without_a_dataset_are_not_passed_over(daemon):
     """The catalog lists them, so a file that has none of them is no file of another kind."""
     folder = daemon.raw / "data/vil/2019"

@@ -64,11 +64,16 @@ static void the_signature_may_lie_behind_a_block_of_the_users(void **state)
 static void a_name_that_promises_hdf5_must_keep_it(void **state)
 {
     (void)state;
+    enum classify found;
+    struct err err;
+
     assert_refused("a/x.h5", "", 0, RC_CORRUPT, "'x.h5' is empty");
     assert_refused("a/x.H5", "hello", 5, RC_CORRUPT,
                    "'x.H5' has no HDF5 signature: it is no HDF5 file");
     assert_refused("x.hdf5", signature, 7, RC_CORRUPT,
                    "'x.hdf5' has no HDF5 signature: it is no HDF5 file");
+    assert_int_equal(classify("x.h5", "hello", 5, false, &found, &err), RC_OK);
+    assert_int_equal(found, CLASSIFY_HDF5);
 }
 
 static void csv_is_text_of_that_name(void **state)
