@@ -184,6 +184,9 @@ def inflate(pieces):
         packed += len(data)
         while data:
             if stream.eof:
+                data = data.lstrip(b"\0")  # padding after a member is no other one
+                if not data:
+                    break
                 stream = zlib.decompressobj(31)
             try:
                 out = stream.decompress(data, PIECE)
@@ -289,6 +292,32 @@ def sample_of(pieces):
     return b"".join(kept), True, iter(kept)
 
 
+class Lines:
+    """The lines of a file, which remembers those of the row being read."""
+
+    def __init__(self, text):
+        self.text, self.row = text, []
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = next(self.text)
+        self.row.append(line)
+        return line
+
+    def take(self):
+        row, self.row = "".join(self.row), []
+        return row
+
+
+def well_quoted(delimiter):
+    """What a row looks like whose quotes are all around fields, or doubled in them: Python's reader
+    takes others too, and would lose what they were."""
+    field = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{re.escape(delimiter)}]*)'
+    return re.compile(rf"{field}(?:{re.escape(delimiter)}{field})*[\r\n]*\Z")
+
+
 def rows_of(pieces):
     """(line, fields) of each row; blank lines are none."""
     sample, whole, pieces = sample_of(checked(inflate(pieces)))
@@ -297,7 +326,8 @@ def rows_of(pieces):
         io.BufferedReader(Stream(pieces), PIECE), "utf-8", "surrogateescape", newline=""
     )
     delimiter = detect_delimiter(sample.decode("latin-1"), whole)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    lines, quotes = Lines(text), well_quoted(delimiter)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     csv.field_size_limit(4 << 20)
     while True:
         line = reader.line_num + 1
@@ -307,6 +337,9 @@ def rows_of(pieces):
             raise Refused(f"line {line}: {error}") from error
         if row is None:
             return
+        raw = lines.take()
+        if '"' in raw and not quotes.match(raw):
+            raise Refused(f"line {line}: a quote inside an unquoted field; double it in a quoted one")
         if row:
             yield line, row
 

@@ -187,6 +187,7 @@ static bool parse_timestamp(const char *text, size_t len, struct timestamp *ret_
     char whole[] = "0000-00-00 00:00:00";
     int64_t offset_s = 0;
     size_t at;
+    int year;
 
     *ret_time = (struct timestamp){0};
     if (len < 10 || text[4] != '-' || text[7] != '-') {
@@ -221,7 +222,8 @@ static bool parse_timestamp(const char *text, size_t len, struct timestamp *ret_
         return false;
     }
     ret_time->epoch_s -= offset_s;
-    return true;
+    now_civil(ret_time->epoch_s, &year, NULL, NULL);
+    return year >= 1 && year <= 9999; /* in UTC; beyond, there is no way to write it */
 }
 
 bool catalog_type_is_null(enum catalog_type type, const char *text, size_t len)

@@ -24,6 +24,7 @@ FIELDS = [
     "2019-01-02T03:04:05Z", "2019-01-02 03:04:05.120", "2019-01-02 03:04:05.000",
     "2019-01-02T03:04:05+02:00", "2019-01-02T03:04:05-0530", "2019-02-30", "2019-13-01",
     "2019-01-02 24:00:00", "2019-01-02 03:04:05.1234567891", "0001-01-01", "9999-12-31 23:59:59",
+    "0001-01-01T00:00:00+01:00", "9999-12-31 23:59:59-00:01", "0001-01-01T01:00:00+01:00",
     "30-APR-19 14:52:00", "a", "A b", 'say "hi"', "x,y", "line\nbreak", "cr\rlf\r\n", " lead",
     "trail ", "é", "日本", "true", "=1+1", "1_000", "٣", "1٣", "²",
 ]  # fmt: skip
@@ -62,6 +63,12 @@ def files():
     yield "ragged.csv", b"a,b\n1,2\n1,2,3\n"
     yield "nul.csv", b"a,b\n1,\0\n"
     yield "utf.csv", "a,b\n1,2\n".encode("utf-16")
+    yield "padded.csv.gz", gzip.compress(b"a,b\n1,2\n") + bytes(70000) + gzip.compress(b"3,4\n") + b"\0"
+    yield "behind.csv.gz", gzip.compress(b"a,b\n1,2\n") + b"x"
+    yield "inside.csv", b'a,b\n5" pipe,1\n'
+    yield "inside_last.csv", b'a,b\n1,5"\r\n'
+    yield "after.csv", b'a,b\n"x"y,1\n'
+    yield "quoted_last.csv", b'a;b\n"1,";"5""\n\n"\n";;";'
     noise = bytes(random.Random(1).choices(b"0123456789,\n", k=9999))
     yield "cut.csv.gz", gzip.compress(b"a,b\n" + noise)[:-900]
     yield "open.csv", b'a,b\n1,"2\n'

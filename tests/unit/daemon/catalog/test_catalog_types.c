@@ -49,6 +49,9 @@ static void a_timestamp_is_iso_8601_and_a_real_date(void **state)
     assert_int_equal(type_of("2019-05-12T18:30:00Z"), CATALOG_TYPE_TIMESTAMP);
     assert_int_equal(type_of("2019-05-12 18:30:00.125"), CATALOG_TYPE_TIMESTAMP);
     assert_int_equal(type_of("2019-05-12T18:30:00-06:00"), CATALOG_TYPE_TIMESTAMP);
+    assert_int_equal(type_of("0001-01-01T01:00:00+01:00"), CATALOG_TYPE_TIMESTAMP);
+    assert_int_equal(type_of("0001-01-01T00:59:59+01:00"), CATALOG_TYPE_STRING);
+    assert_int_equal(type_of("9999-12-31T23:59:59-00:01"), CATALOG_TYPE_STRING);
     assert_int_equal(type_of("2019-02-29"), CATALOG_TYPE_STRING);
     assert_int_equal(type_of("2019-05-12 25:00"), CATALOG_TYPE_STRING);
     assert_int_equal(type_of("2019-05-12 18:30:00 and more"), CATALOG_TYPE_STRING);
