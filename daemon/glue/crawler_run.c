@@ -50,7 +50,7 @@ static void on_started(const struct err *err, void *arg)
 /* ---- FOLLOW ---- */
 
 /** What is wrong with the crawler's own access is mended by an operator, and no object's fault. */
-static enum rc class_of(const char *text)
+enum rc crawler_run_class(const char *text)
 {
     static const char *const access[] = {"AccessDenied", "Access Denied", "not authorized",
                                          "AccessDeniedException", "Insufficient Lake Formation"};
@@ -81,7 +81,7 @@ static void crawl_ended(struct engine_run *run, const struct glue_crawler *crawl
     case GLUE_CRAWL_FAILED:
         strbuf_printable(&why, crawler->last_error[0] != '\0' ? crawler->last_error
                                                               : "it does not say why");
-        err_set(&err, class_of(crawler->last_error), "the crawl of '%.100s' has failed: %.250s",
+        err_set(&err, crawler_run_class(crawler->last_error), "the crawl of '%.100s' has failed: %.250s",
                 run->name, strbuf_text(&why));
         engine_run_over(run, "FAILED", &err);
         return;
@@ -167,6 +167,7 @@ void crawler_run_advance(struct engine_run *run)
         return;
 
     case RUN_START: /* Glue */
+        engine_run_begins(run);
         glue_crawler_start(aws, run->name, on_started, run);
         return;
 

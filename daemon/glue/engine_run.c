@@ -104,6 +104,25 @@ static const char *final_state(const char *state)
     return NULL;
 }
 
+/** What the last daemon would have told the jobs of a run that ended so. */
+static enum rc class_of(const struct engine_run *run, const char *state)
+{
+    static const struct {
+        const char *state;
+        enum rc rc;
+    } classes[] = {
+        {"REFUSED", RC_HOST},     {"TIMEOUT", RC_TIMEOUT},    {"EXPIRED", RC_TIMEOUT},
+        {"STOPPED", RC_CONFLICT}, {"CANCELLED", RC_CONFLICT},
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(classes); i++) {
+        if (strcmp(state, classes[i].state) == 0) {
+            return classes[i].rc;
+        }
+    }
+    return run->lane->kind == GLUE_CRAWLS ? crawler_run_class(run->error) : RC_NETWORK;
+}
+
 /** A crawl's end is known from the record; a job's result is looked for again. */
 static void resume_ended(struct engine_run *run, const char *state)
 {
@@ -116,7 +135,7 @@ static void resume_ended(struct engine_run *run, const char *state)
     }
     run->step = RUN_OVER;
     if (!well) {
-        err_set(&run->outcome, RC_NETWORK, "%.400s", run->error);
+        err_set(&run->outcome, class_of(run, state), "%.400s", run->error);
     }
 }
 
@@ -252,6 +271,11 @@ void engine_run_wait(struct engine_run *run)
     loop_timer_arm(run->timer, now ? 0 : run->poll_ms);
     run->poll_ms = now ? 0 : run->poll_ms;
     run->hurry = false;
+}
+
+void engine_run_begins(struct engine_run *run)
+{
+    run->began_ms = now_wall_ms();
 }
 
 bool engine_run_is_late(const struct engine_run *run)

@@ -142,6 +142,8 @@ void engine_run_record(struct engine_run *run, const char *state, enum run_step 
 void engine_run_over(struct engine_run *run, const char *state, const struct err *err);
 /** A request has failed: over, if no time will mend it; else back to `step` after a while. */
 void engine_run_failed(struct engine_run *run, enum run_step step, const struct err *err);
+/** Its start is asked for now: what it waited before, for room or for others, is not its time. */
+void engine_run_begins(struct engine_run *run);
 /** It has taken longer than it may. */
 bool engine_run_is_late(const struct engine_run *run);
 /** A link to its log in CloudWatch's console; `stream` NULL: to the group. */
@@ -158,4 +160,6 @@ void glue_sync_ask(struct glue_sync *sync, job_remote_told_fn *done, void *arg);
 /** The key as the bucket knows it; the caller frees. */
 char *glue_key_in_bucket(const struct store *store, const char *key);
 void crawler_run_advance(struct engine_run *run);
+/** Of what Glue says of a crawl that failed. */
+enum rc crawler_run_class(const char *text);
 void job_runner_advance(struct engine_run *run);

@@ -109,6 +109,7 @@ static void on_found(const struct glue_run *found, const struct err *err, void *
 
     if (err == NULL) {
         log_note(LOG_AWS, "run %s of job '%s' was started before", found->id, run->name);
+        run->began_ms = MAX_OF(run->began_ms, found->started_ms);
         take_id(run, found->id);
     } else if (err->rc != RC_NOT_FOUND) {
         engine_run_failed(run, RUN_FIND, err);
@@ -145,6 +146,7 @@ static void start(struct engine_run *run)
     scoped(free) char *plan = uri_format(services->processed->uri, run->plan_key);
     const struct sigv4_pair arguments[] = {{"--token", run->token}, {"--plan", plan}};
 
+    engine_run_begins(run);
     glue_run_start(services->aws, run->name, arguments, ARRAY_LEN(arguments), on_started, run);
 }
 

@@ -20,6 +20,7 @@ static enum rc rc_of_code(const char *code, enum rc otherwise)
     } known[] = {
         {"CrawlerRunningException", RC_CONFLICT},
         {"CrawlerStoppingException", RC_CONFLICT},
+        {"CrawlerNotRunningException", RC_CONFLICT},
         {"AlreadyExistsException", RC_CONFLICT},
         {"ConcurrentModificationException", RC_CONFLICT},
         {"VersionMismatchException", RC_CONFLICT},

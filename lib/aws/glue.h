@@ -3,8 +3,8 @@
  *
  * Errors beside those of aws.h:
  *
- *     RC_CONFLICT   CrawlerRunningException, CrawlerStoppingException, AlreadyExistsException,
- *                   ConcurrentModificationException: look again
+ *     RC_CONFLICT   CrawlerRunningException, CrawlerStoppingException, CrawlerNotRunningException,
+ *                   AlreadyExistsException, ConcurrentModificationException: look again
  *     RC_THROTTLED  ConcurrentRunsExceededException, ResourceNumberLimitExceededException
  *     RC_TIMEOUT    OperationTimeoutException: it may have happened
  *     RC_CORRUPT    an answer without what the API promises

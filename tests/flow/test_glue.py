@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import datetime
 import io
 import json
 import re
@@ -238,6 +239,43 @@ def test_a_crawl_that_began_before_is_waited_for_and_one_more_started(fake, daem
         assert glue.crawls() == 2
 
 
+def test_waiting_for_others_is_not_the_time_of_a_run(fake, daemon):
+    """Somebody else's crawl, and then a lack of room, each longer than a run may take."""
+    full = {**fails("StartJobRun", "ConcurrentRunsExceededException"), "times": -1}
+    with one(fake, daemon, run_timeout="1s") as glue:
+        glue.hold()
+        fake.client("glue").start_crawler(Name=CRAWLER)
+        fake.faults(full)
+        daemon.start()
+        daemon.wait_for(lambda status: longer_than(status["runs"], 1.5))
+        glue.let_go()
+        daemon.wait_state("a.csv", "EXTRACTING")
+        daemon.wait_for(lambda status: longer_than(status["runs"], 1.5))
+        fake.faults()
+        daemon.wait_state("a.csv", "DONE")
+        assert [run["state"] for run in explained(daemon, "a.csv")["runs"]] == ["SUCCEEDED"] * 2
+        assert (glue.crawls(), glue.runs()) == (2, 1)
+
+
+def longer_than(runs, seconds):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return any((now - datetime.datetime.fromisoformat(run["since"])).total_seconds() > seconds for run in runs)
+
+
+def test_a_refusal_is_one_after_a_crash_too(fake, daemon):
+    """`retry.attempts` is 1: were it taken for a failure, the job would be quarantined."""
+    with one(fake, daemon):
+        daemon.configure(retry={"attempts": 1})
+        fake.faults({**fails("StartCrawler", "AccessDeniedException"), "times": -1})
+        assert any(("crawl", "REFUSED") in new for new in lives(daemon, "SEVIRD_CRASH_AT", 1))
+        fake.faults()
+        del daemon.env["SEVIRD_CRASH_AT"]
+        daemon.start()
+        assert daemon.wait_state("a.csv", "DONE", "QUARANTINED")["state"] == "DONE"
+        waits = [move for move in explained(daemon, "a.csv")["transitions"] if move["to"] == "BACKOFF"]
+        assert [move["class"] for move in waits] == ["HOST"]
+
+
 @pytest.mark.parametrize("operation", ["StartCrawler", "StartJobRun"])
 def test_a_start_whose_answer_is_lost_is_not_repeated(fake, daemon, operation):
     with one(fake, daemon) as glue:
@@ -359,6 +397,24 @@ def test_a_run_that_nobody_wants_any_more_is_stopped(fake, daemon):
         fake.wait(operation="glue.BatchStopJobRun", count=1)
         assert [run["JobRunState"] for run in glue.job_runs()] == ["STOPPED"]
         daemon.stop()
+
+
+def test_a_crawl_that_nobody_wants_any_more_is_stopped(fake, daemon):
+    """Asynchronously: the next one waits for it. That it is not running any more is no error."""
+    with one(fake, daemon) as glue:
+        glue.hold()
+        fake.faults(fails("StopCrawler", "CrawlerNotRunningException"))
+        daemon.start()
+        started(daemon)
+        job = daemon.wait_state("a.csv", "CRAWLING")
+        daemon.post(f"/v1/jobs/{job['id']}/cancel")
+        daemon.wait_state("a.csv", "CANCELED")
+        fake.wait(operation="glue.StopCrawler", count=1)
+        glue.let_go()
+        fake.put("raw", "b.csv", b"x,y\n1,b\n")
+        daemon.wait_state("b.csv", "DONE")
+        assert "was not stopped" not in daemon.log()
+        assert glue.crawls() == 2
 
 
 def test_a_run_that_takes_too_long_is_stopped(fake, daemon):
