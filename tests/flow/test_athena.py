@@ -193,6 +193,32 @@ def test_a_start_whose_answer_is_lost_is_not_a_second_query(filled, fake):
     assert answer.status == 403 and "not you" in answer.json["detail"]
 
 
+PASSING = [
+    (operation, code)
+    for operation in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults")
+    for code in ("TooManyRequestsException", "InternalServerException")
+]
+
+
+@pytest.mark.parametrize("operation,code", PASSING)
+def test_an_error_that_passes_is_asked_again_and_one_that_does_not_is_told(filled, fake, operation, code):
+    use(filled, fake)
+    fake.ask("athena", {"columns": [["n", "bigint"]], "rows": [["1"]]})
+    status = 500 if code.startswith("Internal") else 400
+    fault = {"kind": "error", "code": code, "status": status, "message": "slowly"}
+    told = {"service": "athena", "operation": operation, "fault": fault}
+    fake.faults({**told, "times": 2})
+    assert filled.post("/v1/query", {"sql": "SELECT 1", "engine": "athena"})["rows"] == [[1]]
+    assert sum(fake.struck().values()) == 2 and len(fake.ask("queries")) == 1
+    fake.faults({**told, "times": -1})
+    done = ctl(filled, "SELECT 1", "--engine", "athena", check=1)
+    assert code in done.stderr and "slowly" in done.stderr and done.stderr.count("\n") == 1
+    fault.update(code="InvalidRequestException", status=400)
+    fake.faults({**told, "times": 1})
+    answer = filled.request("POST", "/v1/query", body={"sql": "SELECT 1", "engine": "athena"})
+    assert answer.status == 400 and "slowly" in answer.json["detail"]
+
+
 def test_ctrl_c_stops_the_query_at_athena(filled, fake):
     use(filled, fake)
     fake.ask("athena", {"states": ["RUNNING"]})
