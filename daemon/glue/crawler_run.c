@@ -81,8 +81,8 @@ static void crawl_ended(struct engine_run *run, const struct glue_crawler *crawl
     case GLUE_CRAWL_FAILED:
         strbuf_printable(&why, crawler->last_error[0] != '\0' ? crawler->last_error
                                                               : "it does not say why");
-        err_set(&err, crawler_run_class(crawler->last_error), "the crawl of '%.100s' has failed: %.250s",
-                run->name, strbuf_text(&why));
+        err_set(&err, crawler_run_class(crawler->last_error),
+                "the crawl of '%.100s' has failed: %.250s", run->name, strbuf_text(&why));
         engine_run_over(run, "FAILED", &err);
         return;
     }

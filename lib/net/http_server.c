@@ -93,6 +93,7 @@ struct http_server {
     unsigned streams;
     bool running;  /**< Inside MHD_run(). */
     bool has_room; /**< A connection ended: one that waits to be accepted may come in. */
+    bool heard;    /**< MHD_run() has told us of something. */
     bool stopping;
     unsigned refs; /**< Two handles, and every `gone` on its way: after these, `done`. */
     loop_fn *done;
@@ -171,16 +172,24 @@ static void give_patience(struct exchange *exchange, int64_t ms)
 
 static void run(struct http_server *server);
 
-static void on_ready(uv_poll_t *poll, int status, int events)
-{
-    (void)status;
-    (void)events;
-    run(poll->data);
-}
-
 static void on_deadline(uv_timer_t *timer)
 {
     run(timer->data);
+}
+
+/** A request that does not fit into its memory libmicrohttpd gives up without a word to us, and
+ * closes in its next run. */
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *server = poll->data;
+    (void)status;
+    (void)events;
+
+    server->heard = false;
+    run(server);
+    if (!server->heard && !server->stopping) {
+        uv_timer_start(&server->deadline, on_deadline, 0, 0);
+    }
 }
 
 static void run(struct http_server *server)
@@ -244,6 +253,7 @@ static void on_connection(void *arg, struct MHD_Connection *client, void **slot,
     struct http_server *server = arg;
     struct connection *connection = *slot;
 
+    server->heard = true;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         connection = mem_new(struct connection);
         connection->fd =
@@ -337,31 +347,28 @@ static void dispatch(void *arg)
     exchange->server->handler(request, &exchange->responder, exchange->server->arg);
 }
 
-static enum MHD_Result queue_plain(struct MHD_Connection *client, unsigned status,
-                                   const char *problem)
+#define PROBLEM(code, title, detail)                                                             \
+    "{\"type\":\"about:blank\",\"title\":\"" title "\",\"status\":" code ",\"detail\":\"" detail \
+    "\"}"
+static const char large[] = PROBLEM("413", "Content Too Large", "a request's body may be 1 MiB");
+/** What is beyond could not be kept, and must not be as if it had not been said. */
+static const char many[] = PROBLEM("431", "Request Header Fields Too Large",
+                                   "a request may have 64 arguments and 64 headers");
+static const char stops[] = PROBLEM("503", "Service Unavailable", "the daemon is stopping");
+
+static enum MHD_Result refuse(struct exchange *exchange, unsigned status, const char *problem)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(
         strlen(problem), (void *)(uintptr_t)problem, MHD_RESPMEM_PERSISTENT);
 
+    if (exchange->step == READING) {
+        exchange->step = ANSWERED;
+    }
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/problem+json");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    const enum MHD_Result result = MHD_queue_response(client, status, response);
+    const enum MHD_Result result = MHD_queue_response(exchange->client, status, response);
     MHD_destroy_response(response);
     return result;
-}
-
-static enum MHD_Result refuse_large(struct MHD_Connection *client)
-{
-    return queue_plain(client, 413,
-                       "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
-                       "\"detail\":\"a request's body may be 1 MiB\"}");
-}
-
-static enum MHD_Result refuse_stopping(struct MHD_Connection *client)
-{
-    return queue_plain(client, 503,
-                       "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":"
-                       "503,\"detail\":\"the daemon is stopping\"}");
 }
 
 static enum MHD_Result begin(struct http_server *server, struct MHD_Connection *client,
@@ -377,8 +384,7 @@ static enum MHD_Result begin(struct http_server *server, struct MHD_Connection *
         length != NULL && (!str_to_u64(length, &bytes) || bytes > HTTP_SERVER_BODY);
     if (exchange->too_large &&
         MHD_lookup_connection_value(client, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) != NULL) {
-        exchange->step = ANSWERED; /* it waits for leave to send it */
-        return refuse_large(client);
+        return refuse(exchange, 413, large); /* it waits for leave to send it */
     }
     return MHD_YES; /* who does not ask gets to hear of it when all was sent, and not kept */
 }
@@ -390,12 +396,15 @@ static enum MHD_Result hand_over(struct exchange *exchange)
     struct pair_sink headers = {exchange->headers, &exchange->header_count};
 
     if (exchange->too_large) {
-        exchange->step = ANSWERED;
-        return refuse_large(exchange->client);
+        return refuse(exchange, 413, large);
     }
     if (exchange->server->stopping) {
-        exchange->step = ANSWERED;
-        return refuse_stopping(exchange->client);
+        return refuse(exchange, 503, stops);
+    }
+    if (MHD_get_connection_values(exchange->client, MHD_GET_ARGUMENT_KIND, NULL, NULL) >
+            PAIRS_MAX ||
+        MHD_get_connection_values(exchange->client, MHD_HEADER_KIND, NULL, NULL) > PAIRS_MAX) {
+        return refuse(exchange, 431, many);
     }
     MHD_get_connection_values(exchange->client, MHD_GET_ARGUMENT_KIND, keep_pair, &args);
     MHD_get_connection_values(exchange->client, MHD_HEADER_KIND, keep_pair, &headers);
@@ -428,6 +437,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *client, cons
     struct exchange *exchange = *slot;
     (void)version;
 
+    server->heard = true;
     if (exchange == NULL) {
         return begin(server, client, path, method, slot);
     }
@@ -444,7 +454,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *client, cons
     case READING:
         return hand_over(exchange);
     case HANDLING: /* resumed before it was answered: we are stopping */
-        return refuse_stopping(client);
+        return refuse(exchange, 503, stops);
     case ANSWERED:
     case STREAMING:
         return exchange->response != NULL ? queue_answer(exchange) : MHD_NO;

@@ -7,8 +7,8 @@
  * cut.
  *
  * Limits: HTTP_SERVER_CONNECTIONS at once, HTTP_SERVER_STREAMS of them streams; a body of
- * HTTP_SERVER_BODY bytes; HTTP_SERVER_PATIENCE_MS to send a request, and twice that to take its
- * answer.
+ * HTTP_SERVER_BODY bytes; 64 arguments and 64 headers; HTTP_SERVER_PATIENCE_MS to send a request,
+ * and twice that to take its answer.
  *
  * Thread:     the loop's.
  * Completion: the handler runs from the loop, never from inside libmicrohttpd; a stream's `gone`

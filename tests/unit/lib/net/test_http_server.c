@@ -384,6 +384,49 @@ static void a_large_body_is_refused_by_its_length_and_by_its_size(void **state)
     stop();
 }
 
+/** "GET /a?&b&b..." with so many arguments, and headers. */
+static void say_many(int fd, unsigned arguments, unsigned headers)
+{
+    struct strbuf text = {0};
+
+    strbuf_puts(&text, "GET /a?");
+    for (unsigned i = 0; i < arguments; i++) {
+        strbuf_puts(&text, i > 0 ? "&b=1" : "b=1");
+    }
+    strbuf_puts(&text, " HTTP/1.1\r\nHost: x\r\n");
+    for (unsigned i = 1; i < headers; i++) {
+        strbuf_puts(&text, "X: y\r\n");
+    }
+    strbuf_puts(&text, "\r\n");
+    say(fd, strbuf_text(&text));
+    strbuf_done(&text);
+}
+
+static void more_arguments_or_headers_than_are_kept_are_refused(void **state)
+{
+    (void)state;
+    static const unsigned many[][3] = {{64, 64, 200}, {65, 1, 431}, {400, 1, 431}, {1, 65, 431}};
+    char text[4096], words[32];
+
+    start(0);
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        int fd = dial();
+        text[0] = '\0';
+        snprintf(words, sizeof(words), "HTTP/1.1 %u", many[i][2]);
+        say_many(fd, many[i][0], many[i][1]);
+        assert_true(hear(fd, words, text, sizeof(text)));
+        close(fd);
+    }
+    assert_int_equal(handled, 1);
+    /* More than libmicrohttpd has memory for: the end comes at once, not when patience ends. */
+    int fd = dial();
+    text[0] = '\0';
+    say_many(fd, 2000, 1);
+    assert_true(hear(fd, NULL, text, sizeof(text)));
+    close(fd);
+    stop();
+}
+
 static void a_peer_who_dawdles_is_cut(void **state)
 {
     (void)state;
@@ -517,6 +560,7 @@ int main(void)
         cmocka_unit_test(a_reader_who_does_not_read_is_cut_and_never_kept_for),
         cmocka_unit_test(a_stop_ends_streams_and_tells_their_owner),
         cmocka_unit_test(a_large_body_is_refused_by_its_length_and_by_its_size),
+        cmocka_unit_test(more_arguments_or_headers_than_are_kept_are_refused),
         cmocka_unit_test(a_peer_who_dawdles_is_cut),
         cmocka_unit_test(nonsense_is_answered_or_cut_and_the_next_request_is_served),
         cmocka_unit_test(connections_beyond_the_limit_wait_and_are_served_when_one_ends),
