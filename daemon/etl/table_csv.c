@@ -2,8 +2,8 @@
  * Any other CSV: typed and cleaned into tables/<table>/, whatever its size.
  *
  * The object goes through in pieces: a range is fetched, a worker turns it into clean rows, the
- * FILE lane appends them to a file under STATE_DIR/staging, which is put whole at the end.
- * table_run() tells the story.
+ * FILE lane appends them to a file under STATE_DIR/staging, which is put whole at the end. A table
+ * that is all there after the first piece is put as it is. table_run() tells the story.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 
 struct table {
     struct etl *etl;
-    enum table_step { GRANT, OPEN, FETCH, CLEANING, APPEND, PUT, FINISH } step;
+    enum table_step { GRANT, FETCH, CLEANING, PUT_SHORT, OPEN, APPEND, PUT, FINISH } step;
     struct budget_ticket ticket;
     char *key, *path;
     int fd;
@@ -40,11 +40,28 @@ struct table {
     enum catalog_type *types;
     bool header_seen;
     struct job_output output;
+    struct store_put put; /**< Of a short one. */
     struct store_op *fetch;
     struct err err;
 };
 
 static void table_run(struct table *table);
+
+static enum table_step step_after(const struct table *table)
+{
+    const bool open = table->fd >= 0;
+
+    switch (table->step) {
+    case CLEANING:
+        return open ? APPEND : table->drained && table->clean.len <= PIECE ? PUT_SHORT : OPEN;
+    case PUT_SHORT:
+        return FINISH;
+    case APPEND:
+        return table->drained ? PUT : table->piece_at < table->piece_len ? CLEANING : FETCH;
+    default:
+        return table->step + 1;
+    }
+}
 
 static void on_step_done(const struct err *err, void *arg)
 {
@@ -57,10 +74,8 @@ static void on_step_done(const struct err *err, void *arg)
     } else if (table->etl->stop_asked) {
         err_set(&table->err, RC_CANCELED, "extraction was stopped");
         table->step = FINISH;
-    } else if (table->step == APPEND && !table->drained) {
-        table->step = table->piece_at < table->piece_len ? CLEANING : FETCH;
     } else {
-        table->step++;
+        table->step = step_after(table);
     }
     table_run(table);
 }
@@ -204,6 +219,9 @@ static void table_fetch(struct table *table)
 {
     const struct job_object *object = &table->etl->job->object;
 
+    if (table->piece == NULL) {
+        table->piece = mem_resize(NULL, piece_of(table->etl), 1);
+    }
     table->piece_at = 0;
     table->piece_len = (size_t)MIN_OF(object->size - table->offset, PIECE);
     const uint64_t offset = table->offset;
@@ -247,17 +265,22 @@ static void table_run(struct table *table)
         }
         return;
 
-    case OPEN: /* disk: the staging file */
-        table->piece = mem_resize(NULL, piece_of(table->etl), 1);
-        work_submit(services->work, WORK_FILE, run_open, on_worked, table);
-        return;
-
     case FETCH: /* store: a piece */
         table_fetch(table);
         return;
 
     case CLEANING: /* worker */
         work_submit(services->work, WORK_CPU, run_clean, on_worked, table);
+        return;
+
+    case PUT_SHORT: /* store */
+        table->put = (struct store_put){
+            .key = table->key, .bytes = table->clean.data, .len = table->clean.len};
+        store_put(services->processed, &table->put, 1, on_step_done, table);
+        return;
+
+    case OPEN: /* disk: the staging file */
+        work_submit(services->work, WORK_FILE, run_open, on_worked, table);
         return;
 
     case APPEND: /* disk */
