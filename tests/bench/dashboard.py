@@ -14,6 +14,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 from pathlib import Path
@@ -164,7 +165,16 @@ def lag(address):
     return {float(b): float(n) for b, n in re.findall(r'sevird_loop_lag_seconds_bucket{le="([^"]+)"} (\S+)', text.replace("+Inf", "inf"))}
 
 
-def measure_pages(address):
+def polite_chromium(directory):
+    """Chromium under `nice -n 19`: an operator's browser has processors of its own, and does not take
+    those that the daemon's loop is to run on."""
+    path = Path(directory) / "chromium"
+    path.write_text('#!/bin/sh\nexec nice -n 19 /usr/bin/chromium "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def measure_pages(address, chromium):
     from playwright.sync_api import sync_playwright
 
     flags = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
@@ -174,7 +184,7 @@ def measure_pages(address):
         if (entry) done(entry.startTime);
     }).observe({type: 'paint', buffered: true}))"""
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=flags.split(), headless=True)
+        browser = driver.chromium.launch(executable_path=chromium, args=flags.split(), headless=True)
         worst_paint = 0
         for view in ("", "#/data", "#/storm"):
             times = []
@@ -230,7 +240,8 @@ def main(command, *args):
     url = urllib.parse.urlsplit(args[0])
     address = (url.hostname, url.port)
     worst_filter, filter_cpu = measure_filters(address)
-    worst_paint, over = measure_pages(address)
+    with tempfile.TemporaryDirectory() as directory:
+        worst_paint, over = measure_pages(address, polite_chromium(directory))
     return 0 if judge([
         ("first paint of any view", worst_paint, 1000, " ms"),
         ("any filter, as asked for over HTTP", worst_filter, 300, " ms"),

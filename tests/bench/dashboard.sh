@@ -3,8 +3,9 @@
 #
 # Fills a catalog.db below DIR (default: a temporary one) with 76,004 catalog rows and five million
 # frames (3 GB; some minutes), serves it with the release build, and measures first paint, filters and
-# how long the loop was held with ten pages open, each with its limit: met or NOT. Only a quiet machine
-# says something of the last: the loop's thread, too, waits its turn for a processor. A DIR that was filled before is used as it is.
+# how long the loop was held with ten pages open, each with its limit: met or NOT. The browser runs under
+# `nice -n 19`, because an operator's runs on another machine: here it would take the processors that the
+# loop's thread waits for. Only a quiet machine says something of the last. A DIR that was filled before is used as it is.
 # Needs .venv (tests/run.sh makes it) and Chromium.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
