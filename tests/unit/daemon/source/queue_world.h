@@ -98,7 +98,7 @@ static inline void answer_receive(struct aws_call *call)
         if (!message->hidden && !message->deleted) {
             message->hidden = true;
             message->receives++;
-            snprintf(handles[count], sizeof(handles[count]), "%s/%u", message->id,
+            snprintf(handles[count], sizeof(handles[count]), "%.28s/%u", message->id,
                      ++message->serial);
             found[count] =
                 (struct sqs_message){.id = message->id,
