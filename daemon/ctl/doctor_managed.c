@@ -1,10 +1,12 @@
 /** @file
- * What is managed by others, where it is configured: the topic, and Athena with its database.
+ * What is managed by others, where it is configured: the topic, Glue's crawler and job, and Athena
+ * with its database.
  */
 #include <inttypes.h>
 
 #include "daemon/ctl/ctl_doctor.h"
 #include "lib/base/mem.h"
+#include "lib/store/uri.h"
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -68,9 +70,9 @@ static void check_workgroup(struct doctor *doctor, const char *name)
     json_decref(told);
 }
 
-/** One thing of Glue's by its name. */
-static void check_named(struct doctor *doctor, const char *check, const char *target,
-                        const char *name, const char *mend)
+/** One thing of Glue's by its name; what it is, which the caller decrefs. NULL: it is told why. */
+static json_t *check_named(struct doctor *doctor, const char *check, const char *target,
+                           const char *name, const char *mend)
 {
     scoped(doctor_answer_done) struct doctor_answer answer;
     json_t *told;
@@ -80,10 +82,85 @@ static void check_named(struct doctor *doctor, const char *check, const char *ta
                                                               : json_pack("{s:s}", "Name", name),
                         &answer, &told)) {
         doctor_find(doctor, FINDING_OK, check, "", "'%s' is there", name);
-        json_decref(told);
-    } else {
-        doctor_refused(doctor, FINDING_FAIL, check, mend, &answer.err);
+        return told;
     }
+    doctor_refused(doctor, FINDING_FAIL, check, mend, &answer.err);
+    return NULL;
+}
+
+/** "s3://raw/2019/" is under "s3://raw" and "s3://raw/". */
+static bool is_under(const char *uri, const char *target)
+{
+    const size_t len = strlen(target);
+
+    return len > 0 && strncmp(uri, target, len) == 0 &&
+           (target[len - 1] == '/' || uri[len] == '/' || uri[len] == '\0');
+}
+
+/** Whether it looks where we read. */
+static void check_crawler(struct doctor *doctor)
+{
+    const struct conf *conf = doctor->conf;
+    json_t *told = check_named(doctor, "glue.crawler", "AWSGlue.GetCrawler", conf->glue_crawler,
+                               "make the crawler, or mend glue.crawler; allow glue:GetCrawler");
+    const json_t *crawler = json_object_get(told, "Crawler");
+    const json_t *targets = json_object_get(json_object_get(crawler, "Targets"), "S3Targets");
+    const json_t *target;
+    bool covered = told == NULL;
+    size_t i;
+
+    json_array_foreach(targets, i, target)
+    {
+        covered = covered || is_under(conf->raw_uri, text_of(target, "Path"));
+    }
+    if (!covered) {
+        doctor_find(doctor, FINDING_FAIL, "glue.crawler_targets",
+                    "give the crawler an S3 target that is raw.uri, or above it",
+                    "crawler '%s' does not look at '%s'", conf->glue_crawler, conf->raw_uri);
+    }
+    if (told != NULL && strcmp(text_of(crawler, "DatabaseName"), conf->glue_database) != 0) {
+        doctor_find(doctor, FINDING_WARN, "glue.crawler_database",
+                    "let the crawler and glue.database name one database",
+                    "crawler '%s' makes its tables in '%s', not in '%s'", conf->glue_crawler,
+                    text_of(crawler, "DatabaseName"), conf->glue_database);
+    }
+    json_decref(told);
+}
+
+/** Whether its script is where it says, and as many runs may be at once as we begin. */
+static void check_job(struct doctor *doctor)
+{
+    const struct conf *conf = doctor->conf;
+    json_t *told = check_named(doctor, "glue.job", "AWSGlue.GetJob", conf->glue_job,
+                               "make the job, or mend glue.job; allow glue:GetJob");
+    const json_t *job = json_object_get(told, "Job");
+    const char *script = text_of(json_object_get(job, "Command"), "ScriptLocation");
+    const json_int_t most = json_integer_value(
+        json_object_get(json_object_get(job, "ExecutionProperty"), "MaxConcurrentRuns"));
+    scoped(uri_free) struct uri *uri = NULL;
+    struct doctor_answer answer = {0};
+
+    if (told == NULL) {
+        return;
+    }
+    if (doctor->processed != NULL && uri_parse(script, "/", &uri, &answer.err) == RC_OK &&
+        uri->scheme == URI_S3) {
+        const struct doctor_s3 ask = {
+            .operation = "HeadObject", .method = "HEAD", .bucket = uri->bucket, .key = uri->path};
+
+        if (!doctor_ask_s3(doctor, doctor->processed, &ask, &answer)) {
+            doctor_refused(doctor, FINDING_FAIL, "glue.script",
+                           "put config/aws/extract_csv.py there; docs/aws.md", &answer.err);
+        }
+        doctor_answer_done(&answer);
+    }
+    if (most > 0 && most < (json_int_t)conf->glue_max_concurrent_runs) {
+        doctor_find(doctor, FINDING_WARN, "glue.runs",
+                    "raise the job's MaxConcurrentRuns, or lower glue.max_concurrent_runs",
+                    "job '%s' has at most %" JSON_INTEGER_FORMAT " runs at once", conf->glue_job,
+                    most);
+    }
+    json_decref(told);
 }
 
 void doctor_check_managed(struct doctor *doctor)
@@ -97,21 +174,21 @@ void doctor_check_managed(struct doctor *doctor)
         check_topic(doctor, conf->notify_sns_topic_arn);
     }
     if (strcmp(conf->crawl_engine, "glue") == 0) {
-        check_named(doctor, "glue.crawler", "AWSGlue.GetCrawler", conf->glue_crawler,
-                    "make the crawler, or mend glue.crawler; allow glue:GetCrawler");
+        check_crawler(doctor);
     }
     if (strcmp(conf->extract_engine, "glue") == 0) {
-        check_named(doctor, "glue.job", "AWSGlue.GetJob", conf->glue_job,
-                    "make the job, or mend glue.job; allow glue:GetJob");
+        check_job(doctor);
     }
     if (strcmp(conf->catalog_engine, "glue") == 0) {
-        check_named(doctor, "glue.database", "AWSGlue.GetDatabase", conf->glue_database,
-                    "make the database, or mend glue.database; allow glue:GetDatabase");
+        json_decref(
+            check_named(doctor, "glue.database", "AWSGlue.GetDatabase", conf->glue_database,
+                        "make the database, or mend glue.database; allow glue:GetDatabase"));
     }
     if (conf->athena_workgroup != NULL || conf->athena_output_location != NULL) {
         check_workgroup(doctor,
                         conf->athena_workgroup != NULL ? conf->athena_workgroup : "primary");
-        check_named(doctor, "athena.database", "AWSGlue.GetDatabase", conf->athena_database,
-                    "make the database, or mend athena.database; allow glue:GetDatabase");
+        json_decref(
+            check_named(doctor, "athena.database", "AWSGlue.GetDatabase", conf->athena_database,
+                        "make the database, or mend athena.database; allow glue:GetDatabase"));
     }
 }

@@ -2,6 +2,7 @@
  * A queue that hears of the raw bucket: it exists, keeps what fails, lets itself be told, and the
  * bucket tells it of everything that the daemon reads.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -162,18 +163,37 @@ static void check_redrive(const struct queue_look *look)
 
 /* ---- who may send ---- */
 
-/** A string, or a list that has it; with '*' at its end or alone it stands for more. */
+/** As policies match: '*' stands for any characters, '?' for one; case is no matter here. */
+static bool matches(const char *pattern, const char *text)
+{
+    const char *star = NULL, *retry = text;
+
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = pattern++;
+            retry = text;
+        } else if (*pattern == '?' ||
+                   tolower((unsigned char)*pattern) == tolower((unsigned char)*text)) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star + 1;
+            text = ++retry;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
+/** A string, or a list that has it. */
 static bool names(const json_t *value, const char *wanted)
 {
     const json_t *item;
     size_t i;
 
     if (json_is_string(value)) {
-        const char *text = json_string_value(value);
-        const size_t len = strlen(text);
-
-        return strcasecmp(text, wanted) == 0 ||
-               (len > 0 && text[len - 1] == '*' && strncasecmp(text, wanted, len - 1) == 0);
+        return matches(json_string_value(value), wanted);
     }
     json_array_foreach(value, i, item)
     {
@@ -205,31 +225,56 @@ static bool source_fits(const json_t *conditions, const char *arn)
     return true;
 }
 
-static bool lets_send(const json_t *statement, const char *service, const char *arn)
+/** Whether the statement is of `service` sending to the queue. */
+static bool is_about(const json_t *statement, const char *effect, const char *service,
+                     const char *queue)
 {
     const json_t *principal = json_object_get(statement, "Principal");
-    const json_t *actions = json_object_get(statement, "Action");
+    const json_t *resource = json_object_get(statement, "Resource");
     const bool who = names(principal, "*") ||
                      names(json_object_get(principal, "Service"), service) ||
                      names(json_object_get(principal, "AWS"), "*");
 
-    return strcmp(attribute(statement, "Effect"), "Allow") == 0 && who &&
-           names(actions, "sqs:SendMessage") &&
-           source_fits(json_object_get(statement, "Condition"), arn);
+    return strcmp(attribute(statement, "Effect"), effect) == 0 && who &&
+           names(json_object_get(statement, "Action"), "sqs:SendMessage") &&
+           (resource == NULL || names(resource, queue));
+}
+
+/** What a policy says, one statement after the other. */
+struct policy_says {
+    bool lets, denies;
+};
+
+/** A denial under a condition (of another account, of plain http) is not taken to be of us. */
+static void take_statement(struct policy_says *says, const json_t *statement, const char *service,
+                           const char *arn, const char *queue)
+{
+    const json_t *condition = json_object_get(statement, "Condition");
+
+    says->lets =
+        says->lets || (is_about(statement, "Allow", service, queue) && source_fits(condition, arn));
+    says->denies =
+        says->denies || (condition == NULL && is_about(statement, "Deny", service, queue));
 }
 
 static void check_policy(const struct queue_look *look, const char *service, const char *arn)
 {
     json_t *policy = json_loads(attribute(look->attributes, "Policy"), 0, NULL);
     const json_t *statements = json_object_get(policy, "Statement"), *statement;
-    bool lets = json_is_object(statements) && lets_send(statements, service, arn);
+    const char *queue = attribute(look->attributes, "QueueArn");
+    struct policy_says says = {0};
     size_t i;
 
+    take_statement(&says, statements, service, arn, queue);
     json_array_foreach(statements, i, statement)
     {
-        lets = lets || lets_send(statement, service, arn);
+        take_statement(&says, statement, service, arn, queue);
     }
-    if (lets) {
+    if (says.denies) {
+        doctor_find(look->doctor, FINDING_FAIL, "queue.policy",
+                    "take the statement that denies sqs:SendMessage out of the queue's policy",
+                    "the queue's policy denies %s to send, whatever else it allows", service);
+    } else if (says.lets) {
         doctor_find(look->doctor, FINDING_OK, "queue.policy", "", "%s may send to the queue",
                     service);
     } else {
@@ -252,6 +297,22 @@ static bool tells_event(const struct xml_node *node, const char *event)
         }
     }
     return false;
+}
+
+/** How an object may come: large ones in parts, others by a copy. */
+static const char *const ways[] = {"Put", "Copy", "CompleteMultipartUpload"};
+#define ALL_WAYS ((1u << ARRAY_LEN(ways)) - 1)
+
+static unsigned tells_created(const struct xml_node *node)
+{
+    unsigned told = tells_event(node, "s3:ObjectCreated:*") ? ALL_WAYS : 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(ways); i++) {
+        scoped(free) char *event = str_printf("s3:ObjectCreated:%s", ways[i]);
+
+        told |= tells_event(node, event) ? 1u << i : 0;
+    }
+    return told;
 }
 
 /** The value of the filter's rule of that name ("prefix"); "" if there is none. */
@@ -288,7 +349,8 @@ static bool covers(const struct queue_look *look, const struct xml_node *node, b
 
 /** Who tells the queue, of what. */
 struct telling {
-    bool created, removed, filtered;
+    unsigned created; /**< Bits of `ways`. */
+    bool removed, filtered;
     const char *service; /**< NULL: nobody. */
     char *source;        /**< ARN that sends. */
 };
@@ -301,7 +363,7 @@ static void look_through(const struct queue_look *look, const char *element, con
     for (; node != NULL; node = xml_again(node)) {
         if ((arn == NULL || strcmp(xml_text(node, target), arn) == 0) &&
             covers(look, node, &telling->filtered)) {
-            telling->created = telling->created || tells_event(node, "s3:ObjectCreated:");
+            telling->created |= tells_created(node);
             telling->removed = telling->removed || tells_event(node, "s3:ObjectRemoved:");
             if (telling->service == NULL && arn == NULL) {
                 telling->service = "sns.amazonaws.com";
@@ -317,7 +379,7 @@ static struct telling find_telling(const struct queue_look *look)
     const char *arn = attribute(look->attributes, "QueueArn");
 
     look_through(look, "QueueConfiguration", "Queue", arn, &telling);
-    if (telling.created || telling.removed || telling.filtered) {
+    if (telling.created != 0 || telling.removed || telling.filtered) {
         telling.service = "s3.amazonaws.com";
         telling.source = str_printf("arn:aws:s3:::%s", look->bucket);
         return telling;
@@ -326,7 +388,8 @@ static struct telling find_telling(const struct queue_look *look)
     if (telling.service == NULL &&
         xml_child(look->notifications, "EventBridgeConfiguration") != NULL) {
         telling.service = "events.amazonaws.com";
-        telling.created = telling.removed = true; /* what its rule says is not ours to read */
+        telling.created = ALL_WAYS; /* what its rule says is not ours to read */
+        telling.removed = true;
     }
     return telling;
 }
@@ -334,8 +397,17 @@ static struct telling find_telling(const struct queue_look *look)
 static void check_telling(const struct queue_look *look)
 {
     struct telling telling = find_telling(look);
+    unsigned missed = 0;
 
-    if (telling.created) {
+    while (missed < ARRAY_LEN(ways) && (telling.created >> missed & 1) != 0) {
+        missed++;
+    }
+    if (telling.created != 0 && missed < ARRAY_LEN(ways)) {
+        doctor_find(look->doctor, FINDING_FAIL, "bucket.created",
+                    "notify the queue of s3:ObjectCreated:*, of which Put is one part",
+                    "bucket '%s' tells of some new objects, not of those by %s", look->bucket,
+                    ways[missed]);
+    } else if (telling.created != 0) {
         doctor_find(look->doctor, FINDING_OK, "bucket.created", "",
                     "bucket '%s' tells of new objects, by %s", look->bucket, telling.service);
     } else if (!telling.filtered) {

@@ -132,6 +132,29 @@ def queue_url(setup, change):
     sources["sqs"]["queue_url"] = change(sources["sqs"]["queue_url"])
 
 
+def statement(setup, effect="Allow", **changes):
+    """One that lets S3 send, but for the changes."""
+    found = {**json.loads(policy(setup.queue))["Statement"][0], "Effect": effect, **changes}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def state(setup, *statements):
+    sqs(setup, Policy=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+
+
+def glue(setup, path="s3://raw/", database="sevir", runs=3, script="_glue/extract_csv.py"):
+    setup.world.put("processed", "_glue/extract_csv.py", b"")
+    client = setup.world.client("glue")
+    client.create_crawler(
+        Name="crawler", Role="r", DatabaseName=database, Targets={"S3Targets": [{"Path": path}]}
+    )
+    client.create_job(
+        Name="job", Role="r", Command={"Name": "glueetl", "ScriptLocation": "s3://processed/" + script},
+        ExecutionProperty={"MaxConcurrentRuns": runs},
+    )  # fmt: skip
+    config(setup, crawl={"engine": "glue"}, extract={"engine": "glue"}, glue={"crawler": "crawler", "job": "job"})
+
+
 FAULTS = {
     "no such raw bucket": (lambda s: config(s, raw={"uri": "s3://rawer/"}), "raw.list", "FAIL", "rawer"),
     "no such processed bucket": (
@@ -153,6 +176,20 @@ FAULTS = {
     "the queue's policy is of another service": (
         lambda s: sqs(s, Policy=policy(s.queue, service="sns.amazonaws.com")),
         "queue.policy", "FAIL", "arn:aws:s3:::raw"),
+    "the queue's policy denies": (
+        lambda s: state(s, statement(s), statement(s, "Deny", Principal="*", Condition=None)),
+        "queue.policy", "FAIL", "denies"),
+    "the queue's policy is of another queue": (
+        lambda s: state(s, statement(s, Resource=s.queue.arn + "x")), "queue.policy", "FAIL", "does not let"),
+    "only small objects are told": (
+        lambda s: tell(s, events=["s3:ObjectCreated:Put", "s3:ObjectCreated:Copy", "s3:ObjectRemoved:*"]),
+        "bucket.created", "FAIL", "CompleteMultipartUpload"),
+    "the crawler looks elsewhere": (
+        lambda s: glue(s, path="s3://raw/sub/"), "glue.crawler_targets", "FAIL", "s3://raw/"),
+    "the crawler's tables are elsewhere": (
+        lambda s: glue(s, database="other"), "glue.crawler_database", "WARN", "'other'"),
+    "the job has no script": (lambda s: glue(s, script="lost.py"), "glue.script", "FAIL", "lost.py"),
+    "the job has one run at a time": (lambda s: glue(s, runs=1), "glue.runs", "WARN", "at most 1 runs"),
     "the bucket tells nobody": (lambda s: s.world.mute("raw"), "bucket.created", "FAIL", "'raw'"),
     "removals are not told": (
         lambda s: tell(s, events=["s3:ObjectCreated:*"]), "bucket.removed", "WARN", "removed"),
@@ -200,6 +237,20 @@ def test_each_fault_is_found_by_its_name(setup, fault):
     allowed = {"raw.list": {"raw.versioning", "bucket.created"}, "processed.put": {"processed.lifecycle"},
                "bucket.created": {"bucket.removed"}}  # fmt: skip
     assert others <= allowed.get(check, set()), others
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [{"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:raw"}, "StringEquals": {"aws:SourceAccount": "123456789012"}},
+     {"ArnLike": {"AWS:SourceArn": ["arn:aws:s3:::other", "arn:aws:s3:::r?w"]}}],
+)  # fmt: skip
+def test_a_policy_as_awss_guide_writes_it_is_well(setup, conditions):
+    plain = {"Bool": {"aws:SecureTransport": "false"}}
+    denied = statement(setup, "Deny", Principal="*", Action="SQS:*", Condition=plain)
+    state(setup, statement(setup, Action=["SQS:SendMessage"], Condition=conditions), denied)
+    glue(setup)
+    config(setup, catalog={"engine": "glue"})
+    assert {name for name, _ in setup.findings()} <= {"socket"}
 
 
 def test_a_store_that_ignores_conditions_is_found(daemon, fake):
