@@ -41,10 +41,21 @@ void doctor_find(struct doctor *doctor, enum finding_kind kind, const char *chec
     doctor->warned += kind == FINDING_WARN;
 }
 
+const char *doctor_mend(const struct doctor *doctor, const struct err *err, const char *mend)
+{
+    if (err->rc == RC_NETWORK || err->rc == RC_TIMEOUT) {
+        return "see whether aws.endpoint_url, aws.region and the network are right";
+    }
+    return doctor->no_credentials || err->rc == RC_HOST
+               ? "give credentials that are in force; see the line of credentials"
+               : mend;
+}
+
 void doctor_refused(struct doctor *doctor, enum finding_kind kind, const char *check,
                     const char *mend, const struct err *err)
 {
-    doctor_find(doctor, err->rc == RC_DENIED ? FINDING_WARN : kind, check, mend, "%s", err->text);
+    doctor_find(doctor, err->rc == RC_DENIED ? FINDING_WARN : kind, check,
+                doctor_mend(doctor, err, mend), "%s", err->text);
 }
 
 /* ---- questions ---- */

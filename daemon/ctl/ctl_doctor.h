@@ -26,6 +26,7 @@ struct doctor {
     struct aws *raw, *processed, *aws; /**< Made when first needed; may be NULL. */
     struct finding *findings;
     unsigned count, failed, warned;
+    bool no_credentials; /**< Of what was asked for last: who cannot sign asks nothing. */
 };
 
 void doctor_done(struct doctor *doctor);
@@ -35,6 +36,8 @@ static inline void doctor_done_ptr(struct doctor *doctor)
 }
 void doctor_find(struct doctor *doctor, enum finding_kind kind, const char *check, const char *mend,
                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/** `mend`, unless nothing was asked at all: then what keeps us from asking. Borrowed. */
+const char *doctor_mend(const struct doctor *doctor, const struct err *err, const char *mend);
 /** Something that was asked could not be answered: WARN where it was only refused to us. */
 void doctor_refused(struct doctor *doctor, enum finding_kind kind, const char *check,
                     const char *mend, const struct err *err);

@@ -25,7 +25,9 @@ static void check_topic(struct doctor *doctor, const char *arn)
         doctor_find(doctor, FINDING_OK, "topic", "", "'%s' is there", arn);
     } else {
         doctor_find(doctor, answer.err.rc == RC_DENIED ? FINDING_WARN : FINDING_FAIL, "topic",
-                    "make the topic, or mend notify.sns_topic_arn; allow sns:GetTopicAttributes",
+                    doctor_mend(doctor, &answer.err,
+                                "make the topic, or mend notify.sns_topic_arn; allow "
+                                "sns:GetTopicAttributes"),
                     "'%s': %s", arn, answer.err.text);
     }
 }

@@ -439,8 +439,10 @@ static void check_queue(struct queue_look *look)
 
     if (attributes == NULL) {
         doctor_find(look->doctor, FINDING_FAIL, "queue.exists",
-                    err.rc == RC_DENIED ? "allow sqs:GetQueueAttributes on the queue"
-                                        : "make the queue, or mend sources.sqs.queue_url",
+                    doctor_mend(look->doctor, &err,
+                                err.rc == RC_DENIED
+                                    ? "allow sqs:GetQueueAttributes on the queue"
+                                    : "make the queue, or mend sources.sqs.queue_url"),
                     "%s", err.text);
         return;
     }

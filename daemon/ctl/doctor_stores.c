@@ -29,6 +29,7 @@ static void on_credentials(const struct credentials_value *value, const struct e
 {
     struct proof *proof = arg;
 
+    proof->doctor->no_credentials = err != NULL;
     if (err != NULL) {
         doctor_find(proof->doctor, FINDING_FAIL, proof->check,
                     "give keys (environment, profile, role), or set aws.anonymous", "%s",
@@ -133,7 +134,9 @@ static void check_raw_get(struct doctor *doctor, const char *bucket, const char 
         doctor_find(doctor, FINDING_OK, "raw.get", "", "'%s' may be read", key);
     } else {
         doctor_find(doctor, FINDING_FAIL, "raw.get",
-                    "allow s3:GetObject (and s3:GetObjectVersion) on the raw bucket's objects",
+                    doctor_mend(doctor, &answer.err,
+                                "allow s3:GetObject (and s3:GetObjectVersion) on the "
+                                "raw bucket's objects"),
                     "%s", answer.err.text);
     }
 }
@@ -153,8 +156,10 @@ static void check_raw_bucket(struct doctor *doctor, const struct uri *uri)
     check_clock(doctor, &answer);
     if (!listed) {
         doctor_find(doctor, FINDING_FAIL, "raw.list",
-                    answer.err.rc == RC_NOT_FOUND ? "make the bucket, or mend raw.uri"
-                                                  : "allow s3:ListBucket on the raw bucket",
+                    doctor_mend(doctor, &answer.err,
+                                answer.err.rc == RC_NOT_FOUND
+                                    ? "make the bucket, or mend raw.uri"
+                                    : "allow s3:ListBucket on the raw bucket"),
                     "%s", answer.err.text);
         return;
     }
@@ -257,8 +262,10 @@ static void check_probe(struct doctor *doctor, const struct doctor_s3 *probe)
 
     if (!put_probe(doctor, probe, false, &put)) {
         got = gone = (struct doctor_answer){0};
-        doctor_find(doctor, FINDING_FAIL, "processed.put",
-                    "allow s3:PutObject on the processed bucket's objects", "%s", put.err.text);
+        doctor_find(
+            doctor, FINDING_FAIL, "processed.put",
+            doctor_mend(doctor, &put.err, "allow s3:PutObject on the processed bucket's objects"),
+            "%s", put.err.text);
         return;
     }
     doctor_find(doctor, FINDING_OK, "processed.put", "", "'%s' was put", probe->key);

@@ -285,6 +285,17 @@ def test_keys_that_are_wrong_or_missing_and_a_helper_that_is_not_there(setup):
     assert "no credentials" in findings["raw.credentials", "FAIL"]["text"]
 
 
+def test_who_cannot_ask_is_not_told_of_permissions(setup):
+    for change, words in ({"endpoint_url": "http://127.0.0.1:1"}, "the network"), ({"profile": "ghost"}, "credentials"):
+        config(setup, aws={**setup.daemon.config["aws"], **change})
+        setup.daemon.env.pop("AWS_ENDPOINT_URL", None)
+        failed = [found for (_, status), found in setup.findings().items() if status == "FAIL"]
+        assert len(failed) > 3
+        for found in failed:
+            assert "allow " not in found["mend"] and ("credentials" in found["check"] or words in found["mend"]), found
+        config(setup, aws={"endpoint_url": setup.world.endpoint, "profile": None})
+
+
 def test_a_helper_that_does_not_run_is_told(daemon, tmp_path):
     daemon.write_config()
     moved = tmp_path / "bin"
