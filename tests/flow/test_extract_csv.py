@@ -4,7 +4,10 @@ import gzip
 import hashlib
 import importlib.util
 import json
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -112,6 +115,51 @@ def test_the_job_writes_what_the_daemon_writes(daemon):
         ], name
         compared += 1
     assert compared > 100 and refused >= 5 and quoted == {False, True}
+
+
+# awsglue is not on PyPI; of it the job needs this much.
+AWSGLUE = """
+def getResolvedOptions(argv, names):
+    return {name: argv[argv.index("--" + name) + 1] for name in names}
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="there is no Spark (pip install pyspark)")
+def test_spark_runs_the_job_on_the_same_input(moto, daemon, tmp_path):
+    made = dict(files())
+    moto.equip(daemon)
+    for bucket in ("plans", "spark"):
+        moto.bucket(bucket)
+    etags = {key: moto.put("raw", key, body)["ETag"].strip('"') for key, body in made.items()}
+    daemon.start()
+    daemon.wait_idle(timeout=300)
+    objects = [
+        {"bucket": "raw", "key": key, "version": "", "etag": etags[key], "output": f"s3://spark/{key}"}
+        for key in made
+    ]
+    plan = {"token": "t", "result": "s3://plans/result.json", "objects": objects}
+    moto.put("plans", "plan.json", json.dumps(plan).encode())
+    (tmp_path / "awsglue").mkdir()
+    (tmp_path / "awsglue" / "__init__.py").write_text("")
+    (tmp_path / "awsglue" / "utils.py").write_text(AWSGLUE)
+    local = "--master local[2] --conf spark.ui.enabled=false --conf spark.driver.host=127.0.0.1"
+    env = {
+        **os.environ, **moto.env, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+        "PYSPARK_SUBMIT_ARGS": local + " --conf spark.driver.bindAddress=127.0.0.1 pyspark-shell",
+    }  # fmt: skip
+    script = ROOT / "config" / "aws" / "extract_csv.py"
+    command = [sys.executable, script, "--token", "t", "--plan", "s3://plans/plan.json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = {item["key"]: item for item in json.loads(moto.get("plans", "result.json"))["objects"]}
+    states = {job["key"]: job["state"] for job in daemon.get("/v1/jobs?limit=1000")["jobs"]}
+    theirs = {key.split("/", 2)[2]: body for key, body in moto.objects("processed", "tables/").items()}
+    assert set(told) == set(states) == set(made)
+    assert {key for key in made if "error" in told[key]} == {key for key in made if states[key] != "DONE"}
+    for key in moto.keys("spark"):
+        body = theirs[key.removesuffix(".gz")]
+        assert moto.get("spark", key) == body and told[key]["sha256"] == hashlib.sha256(body).hexdigest(), key
 
 
 @pytest.mark.parametrize("split", [1, 2, 3, 7, 64])
