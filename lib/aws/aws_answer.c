@@ -461,6 +461,11 @@ void aws_explain(const struct aws_call *call, const struct aws_verdict *verdict,
     if (verdict->message[0] != '\0') {
         strbuf_printf(&text, ": %.120s", verdict->message);
     }
+    if (verdict->expired || strcmp(verdict->code, "SignatureDoesNotMatch") == 0) {
+        const char *source = credentials_source(aws_credentials(call->aws));
+
+        strbuf_printf(&text, "%s%.80s", source[0] != '\0' ? ", with the key of " : "", source);
+    }
     if (verdict->request_id[0] != '\0') {
         strbuf_printf(&text, ", request %s", verdict->request_id);
     }

@@ -275,7 +275,10 @@ def test_one_line_says_what_is_wrong(world, raw, tmp_path):
     assert "is a folder" in one_line(s3(world, "inspect", "s3://raw/data/", check=1))
     wrong, vil = {"AWS_SECRET_ACCESS_KEY": "wrong"}, raw.path["vil"]
     told = one_line(s3(world, "inspect", where + raw.key["vil"], env=wrong, check=1))
-    assert "SignatureDoesNotMatch" in told
+    assert "SignatureDoesNotMatch" in told and "with the key of environment" in told
+    unknown = {"AWS_ACCESS_KEY_ID": "AKIDOFNOBODY"}
+    told = one_line(s3(world, "inspect", where + raw.key["vil"], env=unknown, check=1))
+    assert "InvalidAccessKeyId" in told and "with the key of environment" in told
     assert "NoSuchBucket" in one_line(s3(world, "upload", vil, "s3://no-such-bucket/", check=1))
     catalog = raw.root / "CATALOG.csv"
     for ends in (["s3://no-such-bucket/", "s3://raw/"], ["s3://raw/", "s3://no-such-bucket/"]):
