@@ -168,8 +168,8 @@ enum rc catalog_source_retire(struct db *db, int64_t source, struct err *err)
         return RC_OK;
     }
     if (catalog_events_clear(db, source, NULL, err) != RC_OK ||
-        catalog_source_forget(db, NULL, source, err) != RC_OK ||
-        catalog_outputs_clear(db, source, err) != RC_OK) {
+        catalog_outputs_clear(db, source, err) != RC_OK ||
+        catalog_source_forget(db, NULL, source, err) != RC_OK) {
         return err->rc;
     }
     for (unsigned i = 0; i < ARRAY_LEN(forget); i++) {

@@ -33,5 +33,6 @@ enum rc catalog_table_find(struct db *db, const char *database, const char *name
                            int64_t *ret_table, struct err *err);
 /** The type that a column's declaration means; NONE for an expression (NULL). */
 enum catalog_type catalog_type_declared(const char *decltype);
-/** Forget the rows that `source` gave to every crawled table. */
+/** Forget the rows that `source` gave to the crawled tables of `processed` that it feeds: before it
+ * is forgotten there. */
 enum rc catalog_rows_clear(struct db *db, int64_t source, struct err *err);

@@ -443,22 +443,44 @@ enum rc catalog_rows_load(struct db *db, int64_t source, const char *table, cons
     return rc == RC_OK ? RC_OK : err_wrap(err, "rows of table '%s'", table);
 }
 
-enum rc catalog_rows_clear(struct db *db, int64_t source, struct err *err)
+/** The tables among those that the source feeds which hold rows, one after another in `names`, each
+ * ended by NUL: they are not changed while they are looked up. The order of the join is ours: the
+ * other one asks for the columns of every table there is. */
+static enum rc fed_tables(struct db *db, int64_t source, struct strbuf *names, struct err *err)
 {
-    scoped(catalog_finalize) sqlite3_stmt *names = catalog_preparef(
-        db, err, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB %Q",
-        CATALOG_ROWS_PREFIX "*");
+    scoped(catalog_finalize) sqlite3_stmt *fed = catalog_preparef(
+        db, err,
+        "SELECT %Q || t.name FROM table_sources AS s CROSS JOIN tables AS t ON t.id = s.table_id"
+        " WHERE s.source = %lld AND t.\"database\" = 'processed'"
+        " AND EXISTS (SELECT 1 FROM pragma_table_info(%Q || t.name))",
+        CATALOG_ROWS_PREFIX, (long long)source, CATALOG_ROWS_PREFIX);
     bool row;
     enum rc rc;
 
-    if (names == NULL) {
+    if (fed == NULL) {
         return err->rc;
     }
-    while ((rc = step_rows(db, names, &row, err)) == RC_OK && row) {
-        if (catalog_execf(db, err, "DELETE FROM \"%w\" WHERE _source = %lld",
-                          sqlite3_column_text(names, 0), (long long)source) != RC_OK) {
+    while ((rc = step_rows(db, fed, &row, err)) == RC_OK && row) {
+        const char *name = (const char *)sqlite3_column_text(fed, 0);
+
+        strbuf_add(names, name, strlen(name) + 1);
+    }
+    return rc;
+}
+
+enum rc catalog_rows_clear(struct db *db, int64_t source, struct err *err)
+{
+    scoped(strbuf_done) struct strbuf names = {0};
+
+    if (fed_tables(db, source, &names, err) != RC_OK) {
+        return err->rc;
+    }
+    for (const char *name = names.data; name != NULL && name < names.data + names.len;
+         name += strlen(name) + 1) {
+        if (catalog_execf(db, err, "DELETE FROM \"%w\" WHERE _source = %lld", name,
+                          (long long)source) != RC_OK) {
             return err->rc;
         }
     }
-    return rc;
+    return RC_OK;
 }

@@ -452,11 +452,12 @@ enum rc catalog_partition_put(struct db *db, const char *database, const char *t
 enum rc catalog_source_forget(struct db *db, const char *database, int64_t source, struct err *err)
 {
     static const char *const steps[] = {
-        "DELETE FROM table_sources WHERE source = ?1 AND table_id IN"
-        " (SELECT id FROM tables WHERE ?2 IS NULL OR \"database\" = ?2)",
-        "DELETE FROM partition_sources WHERE source = ?1 AND partition_id IN"
-        " (SELECT p.id FROM partitions AS p JOIN tables AS t ON t.id = p.table_id"
-        "  WHERE ?2 IS NULL OR t.\"database\" = ?2)",
+        "DELETE FROM table_sources WHERE source = ?1 AND EXISTS"
+        " (SELECT 1 FROM tables AS t WHERE t.id = table_id"
+        "  AND (?2 IS NULL OR t.\"database\" = ?2))",
+        "DELETE FROM partition_sources WHERE source = ?1 AND EXISTS"
+        " (SELECT 1 FROM partitions AS p JOIN tables AS t ON t.id = p.table_id"
+        "  WHERE p.id = partition_id AND (?2 IS NULL OR t.\"database\" = ?2))",
     };
     struct db_stmt *q;
 

@@ -164,6 +164,10 @@ static void clearing_a_source_leaves_the_rows_of_others(void **state)
     int64_t other;
 
     assert_ok(catalog_source(temp->db, "b", "other", &other, &err));
+    define(temp->db, "processed", columns, 1);
+    assert_ok(catalog_table_feed(temp->db, "processed", "storms", temp->source, &err));
+    assert_ok(catalog_table_feed(temp->db, "processed", "storms", other, &err));
+    assert_ok(catalog_outputs_clear(temp->db, temp->source, &err)); /* nothing is there yet */
     assert_ok(load(temp, "storms", "id\n1\n", &err));
     assert_ok(load(temp, "frames", "id\nS1\n", &err));
     assert_ok(catalog_rows_load(temp->db, other, "storms", "id\n2\n", 5, &err));
@@ -181,7 +185,9 @@ static void a_retired_source_leaves_no_trace_but_definitions(void **state)
     const struct catalog_output output = {"k", 5, "00", "table"};
 
     define(temp->db, "raw", columns, 3);
+    define(temp->db, "processed", columns, 3);
     assert_ok(catalog_partition_put(temp->db, "raw", "storms", "y=1", "l", temp->source, &err));
+    assert_ok(catalog_table_feed(temp->db, "processed", "storms", temp->source, &err));
     assert_ok(load(temp, "storms", "id\n1\n", &err));
     assert_ok(catalog_output_add(temp->db, temp->source, 1, &output, &err));
     assert_ok(catalog_source_retire(temp->db, temp->source, &err));
@@ -189,7 +195,7 @@ static void a_retired_source_leaves_no_trace_but_definitions(void **state)
                  "SELECT (SELECT count(*) FROM storms), (SELECT count(*) FROM partitions),"
                  " (SELECT count(*) FROM output_rows), (SELECT count(*) FROM sources),"
                  " (SELECT count(*) FROM tables)",
-                 "0,0,0,0,1");
+                 "0,0,0,0,2");
     assert_ok(catalog_source_retire(temp->db, 0, &err));
 }
 
