@@ -6,18 +6,29 @@
 #include <inttypes.h>
 
 #include "daemon/crawl/crawl_p.h"
+#include "daemon/job/job_clean.h"
 #include "daemon/job/job_queue.h"
 #include "daemon/job/job_remote.h"
 #include "lib/base/mem.h"
 
 static void crawl_run(struct crawl *crawl);
 
+/** Whether the job does not come back from the failure by itself. */
+static bool is_final(const struct crawl *crawl)
+{
+    const enum rc rc = crawl->err.rc;
+
+    return rc != RC_CANCELED && rc != RC_NO_SPACE && rc != RC_HOST && rc != RC_CHANGED &&
+           (rc_retry_class(rc) == RETRY_NEVER ||
+            crawl->job->failures + 1 >= crawl->services->conf->retry_attempts);
+}
+
 static void fail(struct crawl *crawl, const struct err *err)
 {
     if (crawl->err.rc == RC_OK) {
         crawl->err = *err;
     }
-    crawl->step = CRAWL_END;
+    crawl->step = is_final(crawl) ? CRAWL_CLEAN : CRAWL_END;
 }
 
 void crawl_step_done(const struct err *err, void *arg)
@@ -32,6 +43,8 @@ void crawl_step_done(const struct err *err, void *arg)
     } else if (crawl->stop_asked && crawl->step < CRAWL_RECORD) {
         err_set(&canceled, RC_CANCELED, "the crawl was stopped");
         fail(crawl, &canceled);
+    } else if (crawl->step == CRAWL_RECORD) {
+        crawl->step = CRAWL_END;
     } else {
         crawl->step++;
     }
@@ -199,6 +212,29 @@ static void crawl_elsewhere(struct crawl *crawl)
     remote->crawl(remote, crawl->job, on_crawled, crawl);
 }
 
+/* ---- what an earlier version has left ------------------------------------------------------- */
+
+static void on_cleaned(void *arg)
+{
+    struct crawl *crawl = arg;
+
+    crawl->step = CRAWL_END;
+    crawl_run(crawl);
+}
+
+/** The extraction of an earlier version may have been cut short, and no later one will go on with
+ * it. Where stores are shared, only who holds the claim may tell whether that is still ours. */
+static void clean_up(struct crawl *crawl)
+{
+    static const bool never = false;
+
+    if (crawl->services->leases != NULL) {
+        on_cleaned(crawl);
+    } else {
+        job_clean(crawl->services, crawl->job, JOB_CLEAN_HALF_MADE, &never, on_cleaned, crawl);
+    }
+}
+
 /* ---- the story ------------------------------------------------------------------------------ */
 
 static void finish(struct crawl *crawl)
@@ -254,6 +290,10 @@ static void crawl_run(struct crawl *crawl)
 
     case CRAWL_RECORD: /* catalog: layout, schema, rows, table, partition */
         catalog_write(services->catalog, crawl_record, crawl_step_done, crawl);
+        return;
+
+    case CRAWL_CLEAN: /* state.db, mostly that is all; store, catalog */
+        clean_up(crawl);
         return;
 
     case CRAWL_END:

@@ -25,6 +25,7 @@ struct crawl {
         CRAWL_LOOK,
         CRAWL_REMOTE,
         CRAWL_RECORD,
+        CRAWL_CLEAN,
         CRAWL_END
     } step;
     bool stop_asked;

@@ -9,6 +9,7 @@
 
 #include "daemon/catalog/catalog.h"
 #include "daemon/job/job_claims.h"
+#include "daemon/job/job_clean.h"
 #include "daemon/job/job_digest.h"
 #include "daemon/job/job_draft.h"
 #include "daemon/job/job_ledger.h"
@@ -38,7 +39,8 @@ static void next_step(struct etl *etl)
         /* What was half made goes, unless we only pause: then the next run writes the same. */
         const bool half_made = etl->step == MAKE || etl->step == SYNC || etl->step == DRAFT;
 
-        etl->step = half_made && is_final(etl) ? CLEAN : END;
+        etl->step = (half_made || etl->step == LOOK_UP) && is_final(etl) ? CLEAN : END;
+        etl->clean = half_made ? JOB_CLEAN_ALL : JOB_CLEAN_HALF_MADE;
     } else {
         etl->step++;
         if (etl->adopted != NULL && etl->step == WITHDRAW) {
@@ -299,10 +301,23 @@ static void on_claimed(const struct err *err, void *arg)
 
 /* ---- CLEAN ---- */
 
-static void on_cleaned(struct etl *etl)
+static void on_cleaned(void *arg)
 {
+    struct etl *etl = arg;
+
     etl->step = END;
     etl_run(etl);
+}
+
+/** What was half made before the claim, an earlier run has left: where stores are shared, only who
+ * holds the claim may tell whether it is still the object's. */
+static void clean_up(struct etl *etl)
+{
+    if (etl->clean == JOB_CLEAN_HALF_MADE && etl->services->leases != NULL) {
+        on_cleaned(etl);
+    } else {
+        job_clean(etl->services, etl->job, etl->clean, &etl->robbed, on_cleaned, etl);
+    }
 }
 
 /* ---- the story ---- */
@@ -395,7 +410,7 @@ static void etl_run(struct etl *etl)
         return;
 
     case CLEAN:
-        etl_clean(etl, on_cleaned);
+        clean_up(etl);
         return;
 
     case END:

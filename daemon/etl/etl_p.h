@@ -10,6 +10,7 @@
 
 #include "daemon/catalog/catalog_tables.h"
 #include "daemon/etl/etl.h"
+#include "daemon/job/job_clean.h"
 #include "daemon/job/job_lease.h"
 #include "daemon/job/job_manifest.h"
 #include "daemon/services.h"
@@ -43,6 +44,7 @@ struct etl {
         CLEAN,
         END
     } step;
+    enum job_clean_what clean; /**< At step CLEAN. */
     bool stop_asked;
     struct err err;         /**< Why it ended; rc is RC_OK when it got there by itself. */
     enum job_event outcome; /**< When `err` is not set. */
@@ -111,10 +113,6 @@ void etl_end_early(struct etl *etl, enum job_event outcome, const char *fmt, ...
     __attribute__((format(printf, 3, 4)));
 /** Count what was put. */
 void etl_count_put(struct etl *etl, uint64_t objects, uint64_t bytes);
-
-/** Remove all that the object has made: its extraction failed for good (clean.c). What cannot be
- * removed is logged, and stays in the ledger. */
-void etl_clean(struct etl *etl, void (*done)(struct etl *etl));
 
 /** What LOOK_UP reads from the catalog, on the read lane (select.c). */
 enum rc etl_look_up(struct db *db, void *etl, struct err *err);

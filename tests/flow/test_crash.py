@@ -4,6 +4,8 @@ import contextlib
 import sqlite3
 import subprocess
 
+import h5py
+import numpy as np
 import pytest
 
 from conftest import tree
@@ -97,3 +99,25 @@ def test_killed_again_and_again_at_moments_nobody_chose(daemon, make_daemon, kil
             again.process.wait(0.05 + 0.03 * kill)
         again.kill()
     same(run_to_the_end(again), want, f"killed {kills} times")
+
+
+@pytest.mark.parametrize("then", ["junk", "too short"])
+def test_what_was_half_made_goes_when_nothing_comes_of_it(daemon, then):
+    """Killed in the midst of its pictures; then the file is another, of which none can be made."""
+    daemon.sample.size, daemon.sample.frames = 192, 49
+    file = daemon.sample.add("vil", [f"S1000{i:02}" for i in range(12)])
+    daemon.sample.write_catalog()
+    daemon.start(wait=False)
+    while not any(daemon.processed.glob("images/**/*.png")):
+        assert daemon.process.poll() is None, daemon.log()
+    daemon.kill()
+    assert any(daemon.processed.glob("images/**/*.png"))
+    if then == "junk":
+        file.write_bytes(b"no hdf5")
+    else:
+        with h5py.File(file, "w") as short:
+            short["vil"] = np.zeros((2, 192, 192, 49), np.uint8)
+    daemon.start()
+    daemon.wait_state(str(file.relative_to(daemon.raw)), "QUARANTINED")
+    daemon.wait_idle()
+    assert not [key for key in tree(daemon.processed) if key.startswith(("images/", "frames/"))]
