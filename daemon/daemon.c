@@ -173,7 +173,7 @@ bool daemon_ready(const struct daemon *daemon)
     /* Who asks will ask again: let what he is told then be fresh. */
     daemon->pulse->probe = true;
     pulse_in(daemon, 0);
-    return open && !daemon->writer_failed && !late;
+    return open && !daemon->writer_failed && !job_store_failing(daemon->services.jobs) && !late;
 }
 
 static void on_lag(double seconds, void *arg)

@@ -24,6 +24,7 @@
 #include "lib/db/migrate.h"
 
 #define ID_BYTES 8
+#define FAILING_MS 3000 /**< So long a failed write tells of the next one. */
 #define READ_LIMIT_MS 10000
 #define OLDEST_FRESH_MS 1000
 
@@ -311,6 +312,13 @@ const char *job_store_path(const struct job_store *store)
 void job_store_write(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg)
 {
     db_lane_submit(store->writer, fn, done, arg);
+}
+
+bool job_store_failing(const struct job_store *store)
+{
+    const int64_t failed_ms = db_lane_failed_ms(store->writer);
+
+    return failed_ms != 0 && now_mono_ms() - failed_ms < FAILING_MS;
 }
 
 void job_store_read(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg)

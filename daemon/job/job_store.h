@@ -35,6 +35,9 @@ const char *job_store_path(const struct job_store *store);
 const char *job_store_id(const struct job_store *store);
 void job_store_write(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
 void job_store_read(struct job_store *store, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
+/** A write has failed within the last three seconds, since the disk is full, say: small ones may
+ * still go well between large ones that do not. */
+bool job_store_failing(const struct job_store *store);
 /** Reads and writes submitted and not completed. */
 unsigned job_store_pending(const struct job_store *store);
 /** Jobs in a state now, by the moves observed. */

@@ -39,6 +39,8 @@ struct db_lane {
     bool due;                   /**< A deferred start_due() is on its way. */
     struct gather_point *point; /**< Who says when to start; NULL: at once. */
     uint64_t commits;
+    int64_t
+        failed_ms; /**< When a write last failed for want of space or its group failed; 0: never. */
     /* readers only, constant: workers read them */
     char *path, *attach;
     int64_t limit_ms;
@@ -217,6 +219,18 @@ static void run_task(void *arg)
 
 static void start_due(void *arg);
 
+static void note_failure(struct db_lane *lane, const struct task *task, const struct item *items)
+{
+    bool full = false;
+
+    for (; items != NULL; items = items->next) {
+        full |= items->err.rc == RC_NO_SPACE;
+    }
+    if (!task->committed || full) {
+        lane->failed_ms = now_mono_ms();
+    }
+}
+
 static void on_task_done(void *arg, bool canceled)
 {
     struct task *task = arg;
@@ -224,6 +238,9 @@ static void on_task_done(void *arg, bool canceled)
     struct item *items = TAKE(task->items);
 
     assert(!canceled);
+    if (lane->path == NULL) {
+        note_failure(lane, task, items);
+    }
     lane->commits += task->committed;
     task->committed = false;
     /* Busy until all are told: what they submit joins one group, and nothing overtakes. */
@@ -308,6 +325,11 @@ void db_lane_gather(struct db_lane *lane, struct gather *gather)
 uint64_t db_lane_commits(const struct db_lane *lane)
 {
     return lane->commits;
+}
+
+int64_t db_lane_failed_ms(const struct db_lane *lane)
+{
+    return lane->failed_ms;
 }
 
 unsigned db_lane_pending(const struct db_lane *lane)

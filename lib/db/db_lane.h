@@ -40,5 +40,8 @@ SCOPED_FN(struct db_lane, db_lane_free)
 void db_lane_submit(struct db_lane *lane, db_lane_fn *fn, db_lane_done_fn *done, void *arg);
 /** Commits so far; for tests and for `sevird_` metrics. */
 uint64_t db_lane_commits(const struct db_lane *lane);
+/** Of a writer: when (monotonic ms) a group last failed, or a write in it for want of space; 0:
+ * never. */
+int64_t db_lane_failed_ms(const struct db_lane *lane);
 /** Submitted and not completed. */
 unsigned db_lane_pending(const struct db_lane *lane);

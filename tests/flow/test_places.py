@@ -1,5 +1,6 @@
 """What lies where the configuration says: links, mounts that are not there, stores that take no writes."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -75,6 +76,27 @@ def test_a_processed_store_that_takes_no_writes_for_a_while_quarantines_nothing(
     daemon.wait_idle()
     assert daemon.get("/v1/status")["jobs"]["DONE"] == 3
     daemon.stop()
+
+
+@root_only
+def test_a_full_disk_below_the_state_is_no_secret(daemon, mounted):
+    daemon.state.mkdir(exist_ok=True)
+    mounted(daemon.state)
+    daemon.start()
+    daemon.wait_idle()
+    assert daemon.get("/readyz")["state_writable"]
+    filler = daemon.state / "filler"
+    with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    for number in range(100):
+        (daemon.raw / f"a{number}.csv").write_text("a,b\n1,2\n")
+    while daemon.request("GET", "/readyz").json["state_writable"]:
+        assert daemon.process.poll() is None, daemon.log()
+    assert "database or disk is full" in daemon.log()
+    filler.unlink()
+    daemon.wait_for(lambda status: status["jobs"]["DONE"] == 100 and status["idle"])
+    daemon.wait_for(lambda status: daemon.request("GET", "/readyz").json["state_writable"])
 
 
 @root_only

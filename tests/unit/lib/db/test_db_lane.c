@@ -276,6 +276,7 @@ static void a_full_disk_fails_what_it_hits_and_the_next_group_works(void **state
     }
     loop_run(loop);
     assert_int_equal(writes[1].outcome, RC_NO_SPACE);
+    assert_true(db_lane_failed_ms(writer) > 0);
     /* SQLite may undo the statement or all of it; told and kept must agree either way. */
     assert_int_equal(count_rows(), (writes[0].outcome == RC_OK) + (writes[2].outcome == RC_OK));
     submit(&after);
