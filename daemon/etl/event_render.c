@@ -36,8 +36,8 @@ uint64_t event_render_bytes(const struct event_input *input, uint64_t events)
 
     if (input->images != IMAGES_NONE) {
         scratch += ENCODER_BYTES + 3 * MAX_OF(sheet, pixels); /* canvas, scanlines, deflated */
-        scratch += sheet;                                     /* the frames on it */
-        scratch += input->sample != SAMPLE_U8 ? pixels : 0;   /* indices */
+        scratch += input->frames_at_once < input->frames ? sheet : 0; /* the frames on it */
+        scratch += input->sample != SAMPLE_U8 ? pixels : 0;           /* indices */
         output += sheet / 2;
     }
     if (input->images == IMAGES_FRAMES || input->images == IMAGES_PACKED) {
@@ -193,6 +193,16 @@ static size_t thumb_bytes(const struct event_input *input)
     return (size_t)thumbs.width * thumbs.height;
 }
 
+/** Where what the sheet shows of a frame is kept: where its plane was, if it stays there. */
+static uint8_t *thumb_of(const struct event_input *input, const struct event_scratch *scratch,
+                         unsigned frame)
+{
+    const size_t plane = (size_t)input->height * input->width * sample_bytes(input->sample);
+
+    return input->frames_at_once < input->frames ? scratch->thumbs + frame * thumb_bytes(input)
+                                                 : scratch->planes + frame * plane;
+}
+
 /** Codes, where a byte is one, else indices. */
 static const uint8_t *map_of(const struct event_input *input)
 {
@@ -234,7 +244,7 @@ static enum rc render_sheet(const struct event_input *input, const struct event_
         add_picture(output, OUTPUT_SHEET, input->image_prefix, NAMING_SHEET);
 
     for (unsigned frame = 0; frame < input->frames; frame++) {
-        frames[frame] = scratch->thumbs + frame * thumb_bytes(input);
+        frames[frame] = thumb_of(input, scratch, frame);
         numbers[frame] = frame;
     }
     const struct sheet_options options = {
@@ -272,8 +282,9 @@ static enum rc prepare(const struct event_input *input, struct event_scratch *sc
     if (scratch->encoder == NULL) {
         scratch->encoder = pngfile_encoder_new();
     }
-    if (reserve(&scratch->thumbs, &scratch->thumbs_cap, thumb_bytes(input) * input->frames, err) !=
-        RC_OK) {
+    if (input->frames_at_once < input->frames &&
+        reserve(&scratch->thumbs, &scratch->thumbs_cap, thumb_bytes(input) * input->frames, err) !=
+            RC_OK) {
         return err->rc;
     }
     return input->sample != SAMPLE_U8
@@ -293,17 +304,13 @@ static const uint8_t *paint(const struct event_input *input, const uint8_t *plan
     return scratch->indices;
 }
 
-/** Ends with `*ret_image` as the row names it: "" where there is none. */
-static enum rc draw_frame(const struct event_input *input, unsigned frame, const uint8_t *plane,
-                          const struct event_scratch *scratch, struct event_output *output,
-                          char **ret_image, struct err *err)
+/** The picture, and how the row names it. */
+static enum rc name_picture(const struct event_input *input, unsigned frame, const uint8_t *painted,
+                            const struct event_scratch *scratch, struct event_output *output,
+                            char **ret_image, struct err *err)
 {
-    const struct thumbs thumbs = thumbs_of(input);
-    const uint8_t *painted = paint(input, plane, scratch);
     const char *key;
 
-    sheet_shrink(painted, input->width, input->height, thumbs.width, thumbs.height,
-                 scratch->thumbs + frame * thumb_bytes(input));
     if (input->images == IMAGES_SHEET) {
         *ret_image = str_dup("");
         return RC_OK;
@@ -315,6 +322,22 @@ static enum rc draw_frame(const struct event_input *input, unsigned frame, const
     *ret_image = input->images == IMAGES_PACKED
                      ? str_printf("%s" NAMING_PACKED "#%s", input->image_prefix, str_basename(key))
                      : str_dup(key);
+    return RC_OK;
+}
+
+/** The plane is of no use afterwards. */
+static enum rc draw_frame(const struct event_input *input, unsigned frame, const uint8_t *plane,
+                          const struct event_scratch *scratch, struct event_output *output,
+                          char **ret_image, struct err *err)
+{
+    const struct thumbs thumbs = thumbs_of(input);
+    const uint8_t *painted = paint(input, plane, scratch);
+
+    if (name_picture(input, frame, painted, scratch, output, ret_image, err) != RC_OK) {
+        return err->rc;
+    }
+    sheet_shrink(painted, input->width, input->height, thumbs.width, thumbs.height,
+                 thumb_of(input, scratch, frame));
     return RC_OK;
 }
 

@@ -50,7 +50,8 @@ struct event_output {
 /** Buffers kept from event to event. */
 struct event_scratch {
     uint8_t *planes, *statistics; /**< Of some frames, and for one at a time. */
-    uint8_t *indices, *thumbs;    /**< Of one frame, and of all as the sheet shows them. */
+    uint8_t *indices, *thumbs;    /**< Of one frame, and of all as the sheet shows
+                                     them, where their planes do not stay. */
     size_t planes_cap, statistics_cap, indices_cap, thumbs_cap;
     struct pngfile_encoder *encoder;
 };

@@ -293,7 +293,7 @@ void sheet_frame_line(struct sheet *sheet, uint32_t x, uint32_t y, uint32_t widt
 }
 
 /** Every other pixel: by far the most frequent scale, of frames of radar. */
-static void halve_row(const uint8_t *restrict source, uint32_t width, uint8_t *restrict target)
+static void halve_row(const uint8_t *source, uint32_t width, uint8_t *target)
 {
     uint32_t column = 0;
 
@@ -311,9 +311,8 @@ static void halve_row(const uint8_t *restrict source, uint32_t width, uint8_t *r
     }
 }
 
-/** Nothing overlaps, which the compiler cannot know of bytes. */
-static void pick_row(const uint8_t *restrict source, const uint32_t *restrict columns,
-                     uint32_t width, uint8_t *restrict target)
+static void pick_row(const uint8_t *source, const uint32_t *columns, uint32_t width,
+                     uint8_t *target)
 {
     for (uint32_t column = 0; column < width; column++) {
         target[column] = source[columns[column]];
@@ -345,7 +344,8 @@ void sheet_frame_size(uint32_t width, uint32_t height, uint64_t longest, uint32_
     *ret_height = (uint32_t)MAX_OF(height * longest / now, 1);
 }
 
-/** Rows keep their order; those of the sheet are counted from the north. */
+/** Rows keep their order; those of the sheet are counted from the north. No pixel comes from before
+ * the place it goes to, so both may be the same. */
 void sheet_shrink(const uint8_t *frame, uint32_t width, uint32_t height, uint32_t to_width,
                   uint32_t to_height, uint8_t *to)
 {
@@ -357,7 +357,7 @@ void sheet_shrink(const uint8_t *frame, uint32_t width, uint32_t height, uint32_
         const uint8_t *source = frame + (size_t)from * width;
 
         if (same) {
-            memcpy(to, source, width);
+            memmove(to, source, width);
         } else if (halves) {
             halve_row(source, to_width, to);
         } else {

@@ -29,7 +29,7 @@ struct sheet_options {
 void sheet_frame_size(uint32_t width, uint32_t height, uint64_t longest, uint32_t *ret_width,
                       uint32_t *ret_height);
 /** Those pixels of a frame that a sheet shows where it is that large: a sheet of such frames is the
- * sheet of the whole ones. Rows keep their order. */
+ * sheet of the whole ones. Rows keep their order. Where none is enlarged, `to` may be `frame`. */
 void sheet_shrink(const uint8_t *frame, uint32_t width, uint32_t height, uint32_t to_width,
                   uint32_t to_height, uint8_t *to);
 enum rc sheet_png(const struct sheet_options *options, struct strbuf *out, struct err *err);

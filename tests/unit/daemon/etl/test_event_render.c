@@ -130,7 +130,8 @@ static void used_again_it_gives_the_same(void **state)
 }
 
 /** The sheet of an event of such frames, and the one that is made of the whole of them. */
-static void check_sheet(enum sevir_type type, enum sample sample, uint32_t height, uint32_t width)
+static void check_sheet_at(uint32_t at_once, enum sevir_type type, enum sample sample,
+                           uint32_t height, uint32_t width)
 {
     const size_t count = (size_t)height * width;
     const size_t element = sample_bytes(sample);
@@ -155,7 +156,7 @@ static void check_sheet(enum sevir_type type, enum sample sample, uint32_t heigh
         .height = height,
         .width = width,
         .frames = FRAMES,
-        .frames_at_once = FRAMES,
+        .frames_at_once = at_once,
         .images = IMAGES_FRAMES,
         .image_prefix = "images/img_type=x/id=S1/",
     };
@@ -230,6 +231,12 @@ static void it_is_the_same_however_many_frames_are_planes_at_once(void **state)
         assert_int_equal(some.len, all.len);
         assert_memory_equal(some.data, all.data, all.len);
     }
+}
+
+static void check_sheet(enum sevir_type type, enum sample sample, uint32_t height, uint32_t width)
+{
+    check_sheet_at(FRAMES, type, sample, height, width);
+    check_sheet_at(2, type, sample, height, width);
 }
 
 static void the_sheet_is_that_of_the_whole_frames(void **state)
