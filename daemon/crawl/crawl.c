@@ -13,14 +13,12 @@
 
 static void crawl_run(struct crawl *crawl);
 
-/** Whether the job does not come back from the failure by itself. */
+/** An object that has changed, or is gone, has another job by and by: what is left is that one's.
+ */
 static bool is_final(const struct crawl *crawl)
 {
-    const enum rc rc = crawl->err.rc;
-
-    return rc != RC_CANCELED && rc != RC_NO_SPACE && rc != RC_HOST && rc != RC_CHANGED &&
-           (rc_retry_class(rc) == RETRY_NEVER ||
-            crawl->job->failures + 1 >= crawl->services->conf->retry_attempts);
+    return crawl->err.rc != RC_CHANGED &&
+           job_failure_is_final(crawl->job, crawl->err.rc, crawl->services->conf->retry_attempts);
 }
 
 static void fail(struct crawl *crawl, const struct err *err)

@@ -22,15 +22,9 @@
 
 static void etl_run(struct etl *etl);
 
-/** Whether the failure is one that the job does not come back from by itself. */
 static bool is_final(const struct etl *etl)
 {
-    const enum rc rc = etl->err.rc;
-
-    if (etl->robbed || rc == RC_CANCELED || rc == RC_NO_SPACE || rc == RC_HOST) {
-        return false;
-    }
-    return rc_retry_class(rc) == RETRY_NEVER || etl->job->failures + 1 >= etl->conf->retry_attempts;
+    return !etl->robbed && job_failure_is_final(etl->job, etl->err.rc, etl->conf->retry_attempts);
 }
 
 static void next_step(struct etl *etl)

@@ -82,6 +82,14 @@ enum job_event job_failure(const struct err *err, struct job_note *ret_note)
     return rc_retry_class(err->rc) == RETRY_BACKOFF ? JOB_EV_DEFERRED : JOB_EV_REJECTED;
 }
 
+bool job_failure_is_final(const struct job *job, enum rc rc, unsigned attempts)
+{
+    if (rc == RC_CANCELED || rc == RC_NO_SPACE || rc == RC_HOST) { /* not the job's own fault */
+        return false;
+    }
+    return rc_retry_class(rc) == RETRY_NEVER || job->failures + 1 >= attempts;
+}
+
 int64_t job_backoff_ms(unsigned failures, int64_t base_ms, int64_t cap_ms, uint64_t random)
 {
     int64_t most_ms = base_ms;

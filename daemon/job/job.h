@@ -99,6 +99,8 @@ struct job_stage {
 /** The event and note that an error means: DEFERRED or REJECTED by its retry class (STOPPED for
  * RC_CANCELED). The note borrows `err`. */
 enum job_event job_failure(const struct err *err, struct job_note *ret_note);
+/** Whether no further attempt of the job follows by itself; `attempts` are those it has in all. */
+bool job_failure_is_final(const struct job *job, enum rc rc, unsigned attempts);
 
 /** Milliseconds until failure number `failures` (from 1) is retried: full jitter, that is evenly
  * between 0 and base * 2^(failures-1), at most `cap_ms`. `random` is any 64 bits. Pure. */

@@ -11,6 +11,7 @@
 
 #include "daemon/catalog/catalog.h"
 #include "daemon/catalog/catalog_query.h"
+#include "daemon/conf/conf.h"
 #include "daemon/crawl/classify.h"
 #include "daemon/crawl/crawl.h"
 #include "daemon/job/job_clean.h"
@@ -161,6 +162,7 @@ static void put(const char *key, const char *text)
 static int set_up(void **state)
 {
     static const unsigned widths[WORK_LANE_COUNT] = {2, 2, 1, 1, 1};
+    static const struct conf conf = {.retry_attempts = 5};
     struct services *services = &world.services;
     struct uri *uri = NULL;
 
@@ -170,6 +172,7 @@ static int set_up(void **state)
     snprintf(world.dir, sizeof(world.dir), "/tmp/test_crawl.XXXXXX");
     assert_non_null(mkdtemp(world.dir));
     scoped(free) char *raw = path_of("");
+    services->conf = &conf;
     services->loop = loop_new();
     services->work = work_new(services->loop, widths);
     services->budget = budget_new(MEMORY);
