@@ -142,7 +142,7 @@ void engine_run_record(struct engine_run *run, const char *state, enum run_step 
 void engine_run_over(struct engine_run *run, const char *state, const struct err *err);
 /** A request has failed: over, if no time will mend it; else back to `step` after a while. */
 void engine_run_failed(struct engine_run *run, enum run_step step, const struct err *err);
-/** Its start is asked for now: what it waited before, for room or for others, is not its time. */
+/** Its start is being asked for: what it waited before, for room or for others, is not its time. */
 void engine_run_begins(struct engine_run *run);
 /** It has taken longer than it may. */
 bool engine_run_is_late(const struct engine_run *run);

@@ -47,7 +47,7 @@ static void on_step_done(const struct err *err, void *arg)
     clean_run(clean);
 }
 
-/** On the state writer. */
+/** On the read lane: most objects have no ledger, and no commit is due for that. */
 static enum rc run_look(struct db *state, void *arg, struct err *err)
 {
     struct clean *clean = arg;
@@ -85,7 +85,7 @@ static void clean_run(struct clean *clean)
 
     switch (clean->step) {
     case LOOK: /* state.db: was anything half made? */
-        job_store_write(services->jobs, run_look, on_step_done, clean);
+        job_store_read(services->jobs, run_look, on_step_done, clean);
         return;
 
     case MANIFEST: /* store: nothing may vouch for what goes */
