@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "lib/base/mem.h"
 #include "lib/data/planes.h"
 
 #ifdef __SSE2__
@@ -77,6 +78,7 @@ struct turn {
     uint8_t *to;
     size_t pixels, frames, element_bytes;
     size_t row, plane; /**< Bytes of a pixel's frames, and of a plane. */
+    size_t tiled;      /**< Pixels from whose frames on 16 bytes may be read. */
     bool stream;
 };
 
@@ -122,22 +124,26 @@ static void turn_scalar(const struct turn *turn, size_t pixel, size_t pixel_end,
 }
 
 /** One strip: LINE / e pixels of all frames. The last frames take a tile that overlaps the one
- * before, of which only the new rows are stored; a few are done one by one. */
+ * before, of which only the new rows are stored; where all are fewer than a tile has, it reads into
+ * the next pixel. A few are done one by one. */
 #define DEFINE_STRIP(e)                                                                         \
     static void strip##e(const struct turn *turn, size_t pixel)                                 \
     {                                                                                           \
         const size_t lanes = 16 / (e);                                                          \
         uint8_t stage[16 / (e)*LINE] __attribute__((aligned(LINE)));                            \
+        const bool tiles = turn->frames >= lanes || pixel + LINE / (e) <= turn->tiled;          \
         size_t frame = 0;                                                                       \
                                                                                                 \
-        while (turn->frames >= lanes && turn->frames - frame > lanes / 4) {                     \
-            size_t skip = turn->frames - frame < lanes ? lanes - (turn->frames - frame) : 0;    \
+        while (tiles && turn->frames - frame > lanes / 4) {                                     \
+            size_t left = turn->frames - frame;                                                 \
+            size_t skip = left < lanes && frame > 0 ? lanes - left : 0;                         \
+            size_t end = MIN_OF(skip + left, lanes);                                            \
             const uint8_t *from = turn->from + pixel * turn->row + (frame - skip) * (e);        \
                                                                                                 \
             for (size_t i = 0; i < 4; i++) {                                                    \
                 tile##e(from + i * lanes * turn->row, turn->row, stage + i * 16);               \
             }                                                                                   \
-            for (size_t i = skip; i < lanes; i++, frame++) {                                    \
+            for (size_t i = skip; i < end; i++, frame++) {                                      \
                 put_line(turn, turn->to + frame * turn->plane + pixel * (e), stage + i * LINE); \
             }                                                                                   \
         }                                                                                       \
@@ -165,6 +171,10 @@ void planes_transpose_some(const void *interleaved, void *planes, size_t pixels,
         memcpy(planes, interleaved, pixels * turn.row);
         return;
     }
+    /* How far 16 bytes from a pixel's first wanted frame on are still of the pixels. */
+    size_t tail = (16 + first * element_bytes + turn.row - 1) / turn.row;
+
+    turn.tiled = pixels >= tail ? pixels - tail + 1 : 0;
     /* Whole lines of every plane, if all planes begin alike. */
     edge = (LINE - (uintptr_t)planes % LINE) % LINE;
     if (turn.plane % LINE == 0 && edge % element_bytes == 0) {

@@ -27,7 +27,7 @@ static bool needs_swap(const struct layout_dtype *dtype)
 bool slab_is_verbatim(const struct slab_plan *plan)
 {
     return plan->dataset->storage == LAYOUT_CONTIGUOUS && plan->range_count == 1 &&
-           !needs_swap(&plan->dataset->dtype);
+           !plan->by_frames && !needs_swap(&plan->dataset->dtype);
 }
 
 /** Repeat the fill value over `len` bytes, a multiple of `size`. */
@@ -41,33 +41,6 @@ static void fill_with(const uint8_t *value, size_t size, uint8_t *to, size_t len
 
         memcpy(to + done, to, some);
         done += some;
-    }
-}
-
-/** Runs of small chunks are a few bytes long, where a call of memcpy() would cost more than them.
- */
-static inline void copy_run(uint8_t *to, const uint8_t *from, size_t len)
-{
-    if (len > 16) {
-        memcpy(to, from, len);
-    } else if (len >= 8) {
-        uint64_t head, tail;
-
-        memcpy(&head, from, 8);
-        memcpy(&tail, from + len - 8, 8);
-        memcpy(to, &head, 8);
-        memcpy(to + len - 8, &tail, 8);
-    } else if (len >= 4) {
-        uint32_t head, tail;
-
-        memcpy(&head, from, 4);
-        memcpy(&tail, from + len - 4, 4);
-        memcpy(to, &head, 4);
-        memcpy(to + len - 4, &tail, 4);
-    } else {
-        for (size_t i = 0; i < len; i++) {
-            to[i] = from[i];
-        }
     }
 }
 
@@ -130,7 +103,8 @@ static void scatter(const struct meet *meet, const uint8_t *chunk, uint8_t *out)
         /* The innermost loop by itself; the others as an odometer. */
         axis--;
         for (uint64_t i = 0; i < meet->extent[axis]; i++) {
-            copy_run(to + i * meet->to_step[axis], from + i * meet->from_step[axis], meet->run);
+            slab_copy_run(to + i * meet->to_step[axis], from + i * meet->from_step[axis],
+                          meet->run);
         }
         for (;;) {
             if (axis == 0) {
@@ -171,9 +145,31 @@ struct decoding {
     struct slab_grid grid;
     struct libdeflate_decompressor *inflater;
     const uint8_t *fetched;
-    uint8_t *out, *buffer, *scratch;
+    uint8_t *out, *buffer, *turned, *scratch;
     bool buffer_is_fill; /**< `buffer` still holds nothing but the fill value. */
 };
+
+/** Where all elements of a chunk have their place side by side; NULL when they have not. */
+static uint8_t *straight_place(const struct decoding *decoding, const struct meet *meet,
+                               uint64_t index)
+{
+    if (decoding->plan->by_frames) {
+        return slab_frame_of(decoding->plan, &decoding->grid, index, decoding->out);
+    }
+    return meet->axes == 0 && meet->run == decoding->grid.chunk_bytes ? decoding->out + meet->to
+                                                                      : NULL;
+}
+
+static void put_elements(const struct decoding *decoding, const struct meet *meet, uint64_t index,
+                         const uint8_t *elements)
+{
+    if (decoding->plan->by_frames) {
+        slab_put_frames(decoding->plan, &decoding->grid, index, elements, decoding->turned,
+                        decoding->out);
+    } else {
+        scatter(meet, elements, decoding->out);
+    }
+}
 
 static enum rc decode_chunk(struct decoding *decoding, uint64_t index, struct err *err)
 {
@@ -192,7 +188,7 @@ static enum rc decode_chunk(struct decoding *decoding, uint64_t index, struct er
     } else if (chunk_is_verbatim(dataset->filter_count, chunk->filter_mask)) {
         elements = find_fetched(decoding->plan, decoding->fetched, chunk->address);
     } else {
-        bool straight = meet.axes == 0 && meet.run == chunk_bytes;
+        uint8_t *place = straight_place(decoding, &meet, index);
         struct chunk_job job = {.filters = dataset->filters,
                                 .filter_count = dataset->filter_count,
                                 .mask = chunk->filter_mask,
@@ -200,22 +196,22 @@ static enum rc decode_chunk(struct decoding *decoding, uint64_t index, struct er
                                 .stored =
                                     find_fetched(decoding->plan, decoding->fetched, chunk->address),
                                 .stored_bytes = chunk->size,
-                                .out = straight ? decoding->out + meet.to : decoding->buffer,
+                                .out = place != NULL ? place : decoding->buffer,
                                 .out_bytes = chunk_bytes,
                                 .scratch = decoding->scratch,
                                 .inflater = decoding->inflater};
 
-        decoding->buffer_is_fill = decoding->buffer_is_fill && straight;
+        decoding->buffer_is_fill = decoding->buffer_is_fill && place != NULL;
         if (chunk_decode(&job, err) != RC_OK) {
             struct err cause = *err;
 
             return slab_chunk_error(dataset, index, err, "%s", cause.text);
         }
-        if (straight) {
+        if (place != NULL) {
             return RC_OK;
         }
     }
-    scatter(&meet, elements, decoding->out);
+    put_elements(decoding, &meet, index, elements);
     return RC_OK;
 }
 
@@ -229,12 +225,15 @@ static enum rc decode_chunks(const struct slab_plan *plan, const uint8_t *fetche
     slab_find_grid(dataset, plan->first, plan->count, &decoding.grid);
     decoding.buffer = scratch + chunk_scratch_bytes(dataset->filters, dataset->filter_count,
                                                     decoding.grid.chunk_bytes);
+    decoding.turned = scratch + plan->scratch_bytes -
+                      (plan->by_frames ? slab_turned_bytes(dataset, &decoding.grid) : 0);
     decoding.inflater = libdeflate_alloc_decompressor();
     if (decoding.inflater == NULL) {
         return err_set(err, RC_LIMIT, "dataset '%s': no memory to inflate", dataset->name);
     }
     for (uint64_t i = decoding.grid.begin; i < decoding.grid.end && rc == RC_OK; i++) {
-        rc = decode_chunk(&decoding, i, err);
+        rc =
+            decode_chunk(&decoding, plan->by_frames ? slab_frames_turn(&decoding.grid, i) : i, err);
     }
     libdeflate_free_decompressor(decoding.inflater);
     return rc;
@@ -256,6 +255,8 @@ enum rc slab_decode(const struct slab_plan *plan, const uint8_t *fetched, uint8_
         }
     } else if (plan->range_count == 0) {
         fill_with(dataset->fill, dataset->dtype.size, out, plan->decoded_bytes);
+    } else if (plan->by_frames) {
+        slab_turn_rows(dataset, plan->count, fetched, out);
     } else {
         memcpy(out, fetched, plan->decoded_bytes);
     }

@@ -42,14 +42,17 @@ void slab_find_grid(const struct layout_dataset *dataset, uint64_t first, uint64
 {
     uint64_t cells;
 
-    *grid =
-        (struct slab_grid){.per_layer = 1, .chunk_bytes = dataset->dtype.size, .whole_rows = true};
+    *grid = (struct slab_grid){.per_layer = 1,
+                               .chunk_bytes = dataset->dtype.size,
+                               .whole_rows = true,
+                               .whole_frames = dataset->rank == 4};
     (void)layout_grid(dataset, grid->cells, &cells); /* layout_direct() has seen that it holds */
     for (unsigned axis = 0; axis < dataset->rank; axis++) {
         grid->chunk_bytes *= dataset->chunk_dims[axis];
         if (axis > 0) {
             grid->per_layer *= grid->cells[axis];
             grid->whole_rows &= dataset->chunk_dims[axis] == dataset->dims[axis];
+            grid->whole_frames &= axis == 3 || dataset->chunk_dims[axis] == dataset->dims[axis];
         }
     }
     if (count > 0) {
@@ -181,6 +184,27 @@ static enum rc check_fill(const struct layout_dataset *dataset, struct err *err)
     return RC_OK;
 }
 
+/** Chunks are decoded to where they belong, or to a buffer first; to frames they may be turned in
+ * another one. */
+static void set_scratch(struct slab_plan *plan, const struct slab_grid *grid)
+{
+    const struct layout_dataset *dataset = plan->dataset;
+    const uint64_t depth = dataset->chunk_dims[0];
+
+    if (plan->count == 0) {
+        return;
+    }
+    const bool in_place =
+        plan->by_frames ? depth == 1 && slab_is_frame(dataset, grid)
+                        : grid->whole_rows && plan->first % depth == 0 && plan->count % depth == 0;
+    const bool straight = (in_place || dataset->filter_count == 0) && plan->all_written;
+
+    plan->scratch_bytes =
+        chunk_scratch_bytes(dataset->filters, dataset->filter_count, grid->chunk_bytes) +
+        (straight ? 0 : grid->chunk_bytes) +
+        (plan->by_frames ? slab_turned_bytes(dataset, grid) : 0);
+}
+
 static enum rc plan_chunked(struct slab_plan *plan, uint64_t file_size, uint64_t max_gap,
                             struct err *err)
 {
@@ -204,16 +228,8 @@ static enum rc plan_chunked(struct slab_plan *plan, uint64_t file_size, uint64_t
                        written);
     }
     collect_spans(dataset, &grid, spans);
-    if (plan->count > 0) {
-        bool aligned = grid.whole_rows && plan->first % dataset->chunk_dims[0] == 0 &&
-                       plan->count % dataset->chunk_dims[0] == 0;
-
-        bool straight = (aligned || dataset->filter_count == 0) && written == grid.end - grid.begin;
-
-        plan->scratch_bytes =
-            (straight ? 0 : grid.chunk_bytes) +
-            chunk_scratch_bytes(dataset->filters, dataset->filter_count, grid.chunk_bytes);
-    }
+    plan->all_written = written == grid.end - grid.begin;
+    set_scratch(plan, &grid);
     return set_ranges(plan, spans, merge_spans(spans, written, max_gap, &plan->needed_bytes), err);
 }
 
@@ -280,6 +296,17 @@ enum rc slab_plan(const struct layout_dataset *dataset, uint64_t file_size, uint
         *ret_plan = TAKE(plan);
     }
     return rc;
+}
+
+void slab_by_frames(struct slab_plan *plan)
+{
+    struct slab_grid grid;
+
+    plan->by_frames = true;
+    if (plan->dataset->storage == LAYOUT_CHUNKED) {
+        slab_find_grid(plan->dataset, plan->first, plan->count, &grid);
+        set_scratch(plan, &grid);
+    }
 }
 
 void slab_plan_free(struct slab_plan *plan)

@@ -4,7 +4,7 @@
  * Ranges are cut into pieces so that several connections share a large one, more of them the
  * further away the store is (decisions/0045); pieces are numbered through all ranges and go out in
  * that order, a few at a time. Where the plan is refused as unsupported, the helper decodes
- * straight into the rows.
+ * to where others are fetched.
  */
 #include "lib/h5/h5_slab.h"
 
@@ -35,6 +35,7 @@ struct h5_slab {
     const struct layout_dataset *dataset;
     uint64_t first, count;
     uint64_t rows_bytes;
+    bool by_frames;
     struct slab_plan *plan;                           /**< NULL: the helper decodes. */
     struct h5_buffer own[BUFFERS], *buffers[BUFFERS]; /**< Its own, or what was lent instead. */
     uint8_t *fetched, *rows;                          /**< In there; NULL: nothing of it yet. */
@@ -90,9 +91,6 @@ void h5_slab_lend(struct h5_slab *slab, struct h5_buffer *fetched)
 
 void h5_slab_lend_rows(struct h5_slab *slab, struct h5_buffer *rows, struct h5_buffer *scratch)
 {
-    if (slab->rows != NULL) {
-        return; /* the helper has put them where they are */
-    }
     slab->buffers[ROWS] = rows;
     slab->buffers[SCRATCH] = scratch;
 }
@@ -174,18 +172,40 @@ void h5_slab_free(struct h5_slab *slab)
     free(slab);
 }
 
+void h5_slab_by_frames(struct h5_slab *slab)
+{
+    slab->by_frames = true;
+    if (slab->plan != NULL) {
+        slab_by_frames(slab->plan);
+    }
+}
+
+/** Whether what is fetched already is the rows. */
 static bool is_verbatim(const struct h5_slab *slab)
 {
-    return slab->plan != NULL && slab_is_verbatim(slab->plan);
+    return slab->plan != NULL ? slab_is_verbatim(slab->plan) : !slab->by_frames;
+}
+
+static uint64_t scratch_bytes(const struct h5_slab *slab)
+{
+    return slab->plan != NULL ? slab->plan->scratch_bytes : 0;
+}
+
+uint64_t h5_slab_decoded_bytes(const struct h5_slab *slab)
+{
+    uint64_t bytes = slab->rows_bytes;
+
+    if (!is_verbatim(slab) && __builtin_add_overflow(bytes, scratch_bytes(slab), &bytes)) {
+        return UINT64_MAX;
+    }
+    return bytes;
 }
 
 uint64_t h5_slab_bytes(const struct h5_slab *slab)
 {
-    uint64_t bytes = slab->rows_bytes;
+    uint64_t bytes = h5_slab_decoded_bytes(slab);
 
-    if (slab->plan != NULL && !is_verbatim(slab) &&
-        (__builtin_add_overflow(bytes, slab->plan->fetch_bytes, &bytes) ||
-         __builtin_add_overflow(bytes, slab->plan->scratch_bytes, &bytes))) {
+    if (!is_verbatim(slab) && __builtin_add_overflow(bytes, h5_slab_fetch_bytes(slab), &bytes)) {
         return UINT64_MAX;
     }
     return bytes;
@@ -304,17 +324,6 @@ static void finish_deferred(void *arg)
     finish(arg);
 }
 
-/** Memory for what comes; false when there is none, which the budget should have prevented. */
-static bool take_memory(struct h5_slab *slab)
-{
-    if (slab->plan != NULL) {
-        slab->fetched = take_buffer(slab, FETCHED, slab->plan->fetch_bytes);
-        return slab->fetched != NULL;
-    }
-    slab->rows = take_buffer(slab, ROWS, slab->rows_bytes);
-    return slab->rows != NULL;
-}
-
 void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg)
 {
     assert(slab->done == NULL);
@@ -325,12 +334,14 @@ void h5_slab_fetch(struct h5_slab *slab, store_done_fn *done, void *arg)
     slab->next_range = 0;
     slab->next_at = 0;
     slab->arrived = 0;
-    if (!take_memory(slab)) {
+    /* The budget should have prevented that there is none. */
+    slab->fetched = take_buffer(slab, FETCHED, h5_slab_fetch_bytes(slab));
+    if (slab->fetched == NULL) {
         err_set(&slab->err, RC_LIMIT, "dataset '%.80s': no memory for its rows",
                 slab->dataset->name);
     } else if (slab->plan == NULL) {
         slab->call = h5_rows(slab->helper, &slab->object, slab->dataset, slab->first, slab->count,
-                             slab->rows, (size_t)slab->rows_bytes, on_rows, slab);
+                             slab->fetched, (size_t)slab->rows_bytes, on_rows, slab);
         return;
     } else {
         start_pieces(slab);
@@ -357,14 +368,18 @@ void h5_slab_cancel(struct h5_slab *slab)
 /** What was never written is not fetched: the buffer may be empty. */
 static enum rc decode(struct h5_slab *slab, struct err *err)
 {
-    uint8_t *scratch = take_buffer(slab, SCRATCH, slab->plan->scratch_bytes);
+    uint8_t *scratch = take_buffer(slab, SCRATCH, scratch_bytes(slab));
     uint8_t *rows = take_buffer(slab, ROWS, slab->rows_bytes);
-    enum rc rc;
+    enum rc rc = RC_OK;
 
     if (scratch == NULL || rows == NULL) {
         return err_set(err, RC_LIMIT, "dataset '%.80s': no memory to decode", slab->dataset->name);
     }
-    rc = slab_decode(slab->plan, slab->fetched, rows, scratch, err);
+    if (slab->plan != NULL) {
+        rc = slab_decode(slab->plan, slab->fetched, rows, scratch, err);
+    } else {
+        slab_turn_rows(slab->dataset, slab->count, slab->fetched, rows);
+    }
     slab->fetched = NULL;
     drop_buffer(slab, FETCHED);
     drop_buffer(slab, SCRATCH);

@@ -24,6 +24,9 @@ static void read_rows(const struct layout *layout, const struct layout_dataset *
                   &err) != RC_OK) {
         return;
     }
+    if (slab_prefers_frames(dataset) && len % 2 == 0) {
+        slab_by_frames(plan);
+    }
     if (plan->fetch_bytes > WORTH_BYTES || plan->decoded_bytes > WORTH_BYTES ||
         plan->scratch_bytes > WORTH_BYTES || dataset->chunk_count > 4096) {
         return;

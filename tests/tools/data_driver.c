@@ -5,9 +5,9 @@
  *     data_driver planes SAMPLE PIXELS FRAMES                          planes, raw
  *     data_driver stats  SAMPLE PIXELS FRAMES SCALE MISSING|- AREAS    a line of numbers a frame
  *     data_driver png    WIDTH HEIGHT COLORS FLIP                      palette and indices to a PNG
- *     data_driver zip    COUNT AT                                      an archive of members
- * "m0"... that begins at AT data_driver rows   LAYOUT FILE DATASET FIRST COUNT GAP           rows,
- * raw
+ *     data_driver zip    COUNT AT                                      members "m0"... from AT on
+ *     data_driver rows   LAYOUT FILE DATASET FIRST COUNT GAP           rows, raw
+ *     data_driver frames LAYOUT FILE DATASET FIRST COUNT GAP           the same, frame after frame
  */
 #include <math.h>
 #include <stdio.h>
@@ -181,7 +181,7 @@ static void fetch(const struct slab_plan *plan, FILE *file, uint8_t *to)
     }
 }
 
-static void do_rows(char **args)
+static void read_rows(char **args, bool by_frames)
 {
     scoped(layout_free) struct layout *layout = NULL;
     scoped(slab_plan_free) struct slab_plan *plan = NULL;
@@ -202,6 +202,9 @@ static void do_rows(char **args)
                   &plan, &err) != RC_OK) {
         die(err.text);
     }
+    if (by_frames) {
+        slab_by_frames(plan);
+    }
     fetched = malloc(plan->fetch_bytes + 1);
     rows = malloc(plan->decoded_bytes + 1);
     scratch = malloc(plan->scratch_bytes + 1);
@@ -218,17 +221,24 @@ static void do_rows(char **args)
     (void)fclose(file);
 }
 
+static void do_rows(char **args)
+{
+    read_rows(args, false);
+}
+
+static void do_frames(char **args)
+{
+    read_rows(args, true);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int args;
         void (*run)(char **args);
-    } modes[] = {{"planes", 3, do_planes},
-                 {"stats", 6, do_stats},
-                 {"png", 4, do_png},
-                 {"zip", 2, do_zip},
-                 {"rows", 6, do_rows}};
+    } modes[] = {{"planes", 3, do_planes}, {"stats", 6, do_stats}, {"png", 4, do_png},
+                 {"zip", 2, do_zip},       {"rows", 6, do_rows},   {"frames", 6, do_frames}};
 
     for (unsigned i = 0; argc > 1 && i < ARRAY_LEN(modes); i++) {
         if (strcmp(argv[1], modes[i].name) == 0 && argc == modes[i].args + 2) {

@@ -227,8 +227,8 @@ static void make(unsigned rank, bool chunked)
 }
 
 /** Plan, fetch, decode. `ret_rows` is what malloc() gave. */
-static enum rc read_rows(uint64_t first, uint64_t count, uint64_t gap, uint8_t **ret_rows,
-                         struct err *err)
+static enum rc read_rows(uint64_t first, uint64_t count, bool by_frames, uint64_t gap,
+                         uint8_t **ret_rows, struct err *err)
 {
     scoped(slab_plan_free) struct slab_plan *plan = NULL;
     enum rc rc = slab_plan(&made.dataset, made.file_size, first, count, gap, &plan, err);
@@ -237,6 +237,9 @@ static enum rc read_rows(uint64_t first, uint64_t count, uint64_t gap, uint8_t *
 
     if (rc != RC_OK) {
         return rc;
+    }
+    if (by_frames) {
+        slab_by_frames(plan);
     }
     fetched = malloc(plan->fetch_bytes + 1);
     scratch = malloc(plan->scratch_bytes + 1);
@@ -269,7 +272,23 @@ static enum rc read_rows(uint64_t first, uint64_t count, uint64_t gap, uint8_t *
     return rc;
 }
 
-static void compare_rows(uint64_t first, uint64_t count)
+/** [row][H][W][T] to [row][T][H][W], one by one. */
+static void turn_rows(uint8_t *rows, uint64_t count)
+{
+    const uint64_t *dims = made.dataset.dims, size = made.dataset.dtype.size;
+    const uint64_t pixels = dims[1] * dims[2], frames = dims[3];
+    uint8_t *turned = malloc(count * made.row_bytes + 1);
+
+    for (uint64_t i = 0; i < count * pixels * frames; i++) {
+        const uint64_t row = i / (pixels * frames), pixel = i / frames % pixels, frame = i % frames;
+
+        memcpy(turned + ((row * frames + frame) * pixels + pixel) * size, rows + i * size, size);
+    }
+    memcpy(rows, turned, count * made.row_bytes);
+    free(turned);
+}
+
+static void compare_rows(uint64_t first, uint64_t count, bool by_frames)
 {
     uint64_t size = made.dataset.dtype.size;
     uint8_t *rows = NULL, *expected = malloc(count * made.row_bytes + 1);
@@ -284,7 +303,10 @@ static void compare_rows(uint64_t first, uint64_t count)
             expected[i * size + size - 1 - b] = one;
         }
     }
-    if (read_rows(first, count, draw(3) == 0 ? draw(200) : 0, &rows, &err) != RC_OK) {
+    if (by_frames) {
+        turn_rows(expected, count);
+    }
+    if (read_rows(first, count, by_frames, draw(3) == 0 ? draw(200) : 0, &rows, &err) != RC_OK) {
         fail_msg("rows %lu+%lu: %s", (unsigned long)first, (unsigned long)count, err.text);
     }
     assert_memory_equal(rows, expected, count * made.row_bytes);
@@ -303,10 +325,37 @@ static void any_rows_of_any_chunked_dataset_come_back(void **state)
         seed = round;
         make(1 + draw(4), true);
         rows = made.dataset.dims[0];
-        compare_rows(0, rows);
+        compare_rows(0, rows, false);
         first = draw((unsigned)rows + 1);
-        compare_rows(first, draw((unsigned)(rows - first) + 1));
+        compare_rows(first, draw((unsigned)(rows - first) + 1), false);
     }
+}
+
+static void rasters_come_frame_after_frame_if_asked(void **state)
+{
+    unsigned preferred = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 3000; round++) {
+        uint64_t rows, first;
+
+        seed = round;
+        make(4, draw(8) != 0);
+        if (draw(4) == 0 && made.dataset.storage == LAYOUT_CHUNKED) {
+            /* Chunks of single frames, which are decoded to where they belong. */
+            made.dataset.chunk_dims[0] = made.dataset.chunk_dims[3] = 1;
+            made.dataset.chunk_dims[1] = MAX_OF(made.dataset.dims[1], 1);
+            made.dataset.chunk_dims[2] = MAX_OF(made.dataset.dims[2], 1);
+            made.file_size = 0;
+            write_chunks();
+        }
+        preferred += slab_prefers_frames(&made.dataset);
+        rows = made.dataset.dims[0];
+        compare_rows(0, rows, true);
+        first = draw((unsigned)rows + 1);
+        compare_rows(first, draw((unsigned)(rows - first) + 1), true);
+    }
+    assert_in_range(preferred, 1000, 2900);
 }
 
 static void any_rows_of_any_contiguous_dataset_come_back(void **state)
@@ -319,7 +368,7 @@ static void any_rows_of_any_contiguous_dataset_come_back(void **state)
         make(1 + draw(4), false);
         rows = made.dataset.dims[0];
         first = draw((unsigned)rows + 1);
-        compare_rows(first, draw((unsigned)(rows - first) + 1));
+        compare_rows(first, draw((unsigned)(rows - first) + 1), false);
     }
 }
 
@@ -339,7 +388,7 @@ static void a_flipped_bit_of_a_stored_chunk_is_harmless_or_names_the_chunk(void 
             continue;
         }
         made.file[draw((unsigned)made.file_size)] ^= (uint8_t)(1 << draw(8));
-        rc = read_rows(0, made.dataset.dims[0], 0, &rows, &err);
+        rc = read_rows(0, made.dataset.dims[0], false, 0, &rows, &err);
         if (rc != RC_OK) {
             assert_int_equal(rc, RC_CORRUPT);
             assert_true(str_starts(err.text, "dataset 'vil' chunk "));
@@ -380,7 +429,7 @@ static void fails_with(uint64_t first, uint64_t count, enum rc rc, const char *t
     struct err err = {0};
     uint8_t *rows = NULL;
 
-    assert_int_equal(read_rows(first, count, 0, &rows, &err), rc);
+    assert_int_equal(read_rows(first, count, false, 0, &rows, &err), rc);
     assert_string_equal(err.text, text);
 }
 
@@ -548,6 +597,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_rows_of_any_chunked_dataset_come_back),
+        cmocka_unit_test(rasters_come_frame_after_frame_if_asked),
         cmocka_unit_test(any_rows_of_any_contiguous_dataset_come_back),
         cmocka_unit_test(a_flipped_bit_of_a_stored_chunk_is_harmless_or_names_the_chunk),
         cmocka_unit_test(errors_name_dataset_and_chunk),

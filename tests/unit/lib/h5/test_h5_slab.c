@@ -123,6 +123,27 @@ static void rows_as_they_lie_in_the_file_are_not_copied(void **state)
     assert_int_equal(fetch(), RC_OK);
 }
 
+static void frames_are_asked_for_where_rows_are_a_raster(void **state)
+{
+    enum { PIXELS = 6, FRAMES = 7 };
+    uint8_t *rows;
+
+    bench.dataset.rank = 4;
+    memcpy(bench.dataset.dims, (uint64_t[]){3, 2, 3, FRAMES}, 4 * sizeof(uint64_t));
+    bench.dataset.size = 3 * PIXELS * FRAMES;
+    assert_int_equal(open_rows(1, 2), RC_OK);
+    h5_slab_by_frames(bench.slab);
+    assert_int_equal(h5_slab_bytes(bench.slab), 2 * 2 * PIXELS * FRAMES); /* fetched, and turned */
+    assert_int_equal(fetch(), RC_OK);
+    assert_int_equal(h5_slab_decode(bench.slab, &rows, &bench.err), RC_OK);
+    for (unsigned i = 0; i < 2 * PIXELS * FRAMES; i++) {
+        const unsigned row = i / (PIXELS * FRAMES), pixel = i / FRAMES % PIXELS, frame = i % FRAMES;
+
+        assert_int_equal(rows[(row * FRAMES + frame) * PIXELS + pixel],
+                         bench.bytes[DATA_AT + PIXELS * FRAMES + i]);
+    }
+}
+
 static void the_first_failure_is_told_once_and_stops_the_rest(void **state)
 {
     uint8_t *rows;
@@ -242,6 +263,7 @@ int main(void)
         TEST(large_ranges_come_in_pieces_and_a_few_at_a_time),
         TEST(from_far_away_the_pieces_are_small_and_alike),
         TEST(rows_as_they_lie_in_the_file_are_not_copied),
+        TEST(frames_are_asked_for_where_rows_are_a_raster),
         TEST(the_first_failure_is_told_once_and_stops_the_rest),
         TEST(a_slab_can_be_fetched_again_after_a_failure),
         TEST(canceling_ends_the_fetch_once),
