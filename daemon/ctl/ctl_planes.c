@@ -28,7 +28,7 @@ enum rc ctl_planes_raster(struct ctl_run *run, const struct ctl_h5 *file, uint64
     const struct layout_dataset *data = file->data;
     scoped(h5_slab_free) struct h5_slab *slab = NULL;
     size_t pixels, all;
-    const uint8_t *rows;
+    const uint8_t *frames;
     enum sample sample;
 
     if (index >= data->dims[0]) {
@@ -37,19 +37,18 @@ enum rc ctl_planes_raster(struct ctl_run *run, const struct ctl_h5 *file, uint64
                        file->object.key, data->dims[0], index);
     }
     if (sample_of(&data->dtype, &sample, err) != RC_OK ||
-        ctl_run_rows(run, &file->object, file->layout, data, index, 1, &slab, &rows, err) !=
+        ctl_run_frames(run, &file->object, file->layout, data, index, &slab, &frames, err) !=
             RC_OK) {
         return err_wrap(err, "'%s'", file->object.key);
     }
     pixels = (size_t)(data->dims[1] * data->dims[2]); /* what was read has been in memory */
     all = pixels * (size_t)data->dims[3];
-    scoped(free) void *planes = mem_try(all, sample_bytes(sample));
     scoped(free) uint8_t *indices = mem_try(all, 1);
-    if (planes == NULL || indices == NULL) {
+
+    if (indices == NULL) {
         return no_memory(err);
     }
-    planes_transpose(rows, planes, pixels, (size_t)data->dims[3], sample_bytes(sample));
-    colors_map(file->type, planes, all, sample, indices);
+    colors_map(file->type, frames, all, sample, indices);
     *ret_planes = (struct ctl_planes){.width = (uint32_t)data->dims[2],
                                       .height = (uint32_t)data->dims[1],
                                       .frames = (unsigned)data->dims[3],

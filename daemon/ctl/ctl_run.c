@@ -380,31 +380,60 @@ enum rc ctl_run_layout(struct ctl_run *run, const struct ctl_object *object,
     return wait.err.rc;
 }
 
-enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
-                     const struct layout *layout, const struct layout_dataset *dataset,
-                     uint64_t first, uint64_t count, struct h5_slab **ret_slab,
-                     const uint8_t **ret_rows, struct err *err)
+/** Fetch and decode what a slab was opened for. */
+static enum rc read_rows(struct ctl_run *run, const struct ctl_object *object, struct h5_slab *slab,
+                         const char *dataset, const uint8_t **ret_rows, struct err *err)
 {
-    struct h5_object h5 = ctl_object_h5(object);
-    struct wait wait = {
-        .run = run, .label = object->key, .helper_before = h5_helper_bytes(ctl_run_helper(run))};
-    scoped(h5_slab_free) struct h5_slab *slab = NULL;
+    struct wait wait = {.run = run,
+                        .slab = slab,
+                        .label = object->key,
+                        .helper_before = h5_helper_bytes(ctl_run_helper(run))};
     uint8_t *rows;
 
-    if (h5_slab_open(ctl_run_helper(run), &h5, layout, dataset, first, count, &slab, err) !=
-        RC_OK) {
-        return err->rc;
-    }
     if (h5_slab_bytes(slab) > CTL_ROWS_MAX) {
         return err_set(err, RC_LIMIT, "dataset '%.80s': an event takes %" PRIu64 " bytes of memory",
-                       dataset->name, h5_slab_bytes(slab));
+                       dataset, h5_slab_bytes(slab));
     }
-    wait.slab = slab;
     h5_slab_fetch(slab, on_done, &wait);
     if (wait_for(&wait, err) != RC_OK || h5_slab_decode(slab, &rows, err) != RC_OK) {
         return err->rc;
     }
     *ret_rows = rows;
+    return RC_OK;
+}
+
+enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
+                     const struct layout *layout, const struct layout_dataset *dataset,
+                     uint64_t first, uint64_t count, struct h5_slab **ret_slab,
+                     const uint8_t **ret_rows, struct err *err)
+{
+    const struct h5_object h5 = ctl_object_h5(object);
+    scoped(h5_slab_free) struct h5_slab *slab = NULL;
+
+    if (h5_slab_open(ctl_run_helper(run), &h5, layout, dataset, first, count, &slab, err) !=
+            RC_OK ||
+        read_rows(run, object, slab, dataset->name, ret_rows, err) != RC_OK) {
+        return err->rc;
+    }
+    *ret_slab = TAKE(slab);
+    return RC_OK;
+}
+
+enum rc ctl_run_frames(struct ctl_run *run, const struct ctl_object *object,
+                       const struct layout *layout, const struct layout_dataset *dataset,
+                       uint64_t row, struct h5_slab **ret_slab, const uint8_t **ret_frames,
+                       struct err *err)
+{
+    const struct h5_object h5 = ctl_object_h5(object);
+    scoped(h5_slab_free) struct h5_slab *slab = NULL;
+
+    if (h5_slab_open(ctl_run_helper(run), &h5, layout, dataset, row, 1, &slab, err) != RC_OK) {
+        return err->rc;
+    }
+    h5_slab_by_frames(slab);
+    if (read_rows(run, object, slab, dataset->name, ret_frames, err) != RC_OK) {
+        return err->rc;
+    }
     *ret_slab = TAKE(slab);
     return RC_OK;
 }

@@ -80,6 +80,12 @@ enum rc ctl_run_rows(struct ctl_run *run, const struct ctl_object *object,
                      const struct layout *layout, const struct layout_dataset *dataset,
                      uint64_t first, uint64_t count, struct h5_slab **ret_slab,
                      const uint8_t **ret_rows, struct err *err);
+/** The same of one row of a raster (N, H, W, T), to frames: [T][H][W]. Requires: rank 4, elements
+ * of 1, 2, 4 or 8 bytes. */
+enum rc ctl_run_frames(struct ctl_run *run, const struct ctl_object *object,
+                       const struct layout *layout, const struct layout_dataset *dataset,
+                       uint64_t row, struct h5_slab **ret_slab, const uint8_t **ret_frames,
+                       struct err *err);
 
 /** Tells of one row of a catalog; its strings last for the call. Set `*ret_stop` to end early. */
 typedef enum rc ctl_catalog_fn(const struct catalog_row *row, void *arg, bool *ret_stop,

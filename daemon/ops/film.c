@@ -87,21 +87,19 @@ static enum rc draw_frame(const struct film *film, struct pngfile_encoder *encod
     return pngfile_encode(encoder, &picture, png, err);
 }
 
-static enum rc draw_frames(struct film *film, const uint8_t *rows, struct err *err)
+static enum rc draw_frames(struct film *film, const uint8_t *planes, struct err *err)
 {
     const size_t pixels = (size_t)(film->dataset->dims[1] * film->dataset->dims[2]);
     const unsigned frames = (unsigned)film->dataset->dims[3];
     const size_t element = sample_bytes(film->sample);
-    scoped(free) uint8_t *planes = mem_try(pixels * frames, element);
     scoped(free) uint8_t *indices = mem_try(pixels, 1);
     scoped(pngfile_encoder_free) struct pngfile_encoder *encoder = pngfile_encoder_new();
     scoped(strbuf_done) struct strbuf png = {0};
     struct zipfile_writer writer;
 
-    if (planes == NULL || indices == NULL) {
-        return err_set(err, RC_LIMIT, "no memory for %zu pixels", pixels * frames);
+    if (indices == NULL) {
+        return err_set(err, RC_LIMIT, "no memory for %zu pixels", pixels);
     }
-    planes_transpose(rows, planes, pixels, frames, element);
     zipfile_begin(&writer, &film->zip);
     for (unsigned frame = 0; frame < frames; frame++) {
         char name[16];
@@ -122,10 +120,10 @@ static enum rc draw_frames(struct film *film, const uint8_t *rows, struct err *e
 static void run_draw(void *arg)
 {
     struct film *film = arg;
-    uint8_t *rows = NULL;
+    uint8_t *planes = NULL;
 
-    if (h5_slab_decode(film->slab, &rows, &film->err) == RC_OK) {
-        draw_frames(film, rows, &film->err);
+    if (h5_slab_decode(film->slab, &planes, &film->err) == RC_OK) {
+        draw_frames(film, planes, &film->err);
     }
 }
 
@@ -195,8 +193,10 @@ static enum rc film_begin(struct film *film, struct err *err)
                      &film->slab, err) != RC_OK) {
         return err->rc;
     }
-    const uint64_t row = layout_row_bytes(film->dataset);
-    const uint64_t bytes = h5_slab_bytes(film->slab) + 2 * row + ENCODER_BYTES;
+    h5_slab_by_frames(film->slab);
+
+    const uint64_t row = layout_row_bytes(film->dataset); /* as much as the archive, at most */
+    const uint64_t bytes = h5_slab_bytes(film->slab) + row + ENCODER_BYTES;
 
     if (ops_budget(film->call->ops, &film->ticket, bytes, err) != RC_OK) {
         return err->rc;
