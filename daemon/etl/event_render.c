@@ -24,20 +24,33 @@ const char event_frames_header[] =
     "id,img_type,frame,time_utc,minute_offset,file_name,file_index,size_y,size_x,valid,min,max,"
     "mean,std,p01,p10,p25,p50,p75,p90,p99,a16,a74,a133,a160,a181,a219,image\n";
 
+/** Bytes of the planes that are made of some frames. */
+static uint64_t planes_bytes(const struct event_input *input)
+{
+    return input->by_frames ? 0
+                            : (uint64_t)input->height * input->width * input->frames_at_once *
+                                  sample_bytes(input->sample);
+}
+
+/** Whether what the sheet shows of a frame may lie where its plane was. */
+static bool keeps_planes(const struct event_input *input)
+{
+    return !input->by_frames && input->frames_at_once == input->frames;
+}
+
 uint64_t event_render_bytes(const struct event_input *input, uint64_t events)
 {
     const uint64_t pixels = (uint64_t)input->height * input->width;
     const uint64_t all = pixels * input->frames;
     const uint64_t thumb = MIN_OF(pixels, (uint64_t)SHEET_THUMB * SHEET_THUMB) + THUMB_LABEL;
     const uint64_t sheet = thumb * input->frames;
-    uint64_t scratch = pixels * input->frames_at_once * sample_bytes(input->sample) +
-                       plane_scratch_bytes(input->sample, pixels);
+    uint64_t scratch = planes_bytes(input) + plane_scratch_bytes(input->sample, pixels);
     uint64_t output = 512 * (uint64_t)input->frames; /* rows */
 
     if (input->images != IMAGES_NONE) {
         scratch += ENCODER_BYTES + 3 * MAX_OF(sheet, pixels); /* canvas, scanlines, deflated */
-        scratch += input->frames_at_once < input->frames ? sheet : 0; /* the frames on it */
-        scratch += input->sample != SAMPLE_U8 ? pixels : 0;           /* indices */
+        scratch += keeps_planes(input) ? 0 : sheet;           /* the frames on it */
+        scratch += input->sample != SAMPLE_U8 ? pixels : 0;   /* indices */
         output += sheet / 2;
     }
     if (input->images == IMAGES_FRAMES || input->images == IMAGES_PACKED) {
@@ -199,8 +212,8 @@ static uint8_t *thumb_of(const struct event_input *input, const struct event_scr
 {
     const size_t plane = (size_t)input->height * input->width * sample_bytes(input->sample);
 
-    return input->frames_at_once < input->frames ? scratch->thumbs + frame * thumb_bytes(input)
-                                                 : scratch->planes + frame * plane;
+    return keeps_planes(input) ? scratch->planes + frame * plane
+                               : scratch->thumbs + frame * thumb_bytes(input);
 }
 
 /** Codes, where a byte is one, else indices. */
@@ -269,9 +282,9 @@ static enum rc prepare(const struct event_input *input, struct event_scratch *sc
                        struct err *err)
 {
     const size_t pixels = (size_t)input->height * input->width;
-    const size_t planes = pixels * input->frames_at_once * sample_bytes(input->sample);
 
-    if (reserve(&scratch->planes, &scratch->planes_cap, planes, err) != RC_OK ||
+    if (reserve(&scratch->planes, &scratch->planes_cap, (size_t)planes_bytes(input), err) !=
+            RC_OK ||
         reserve(&scratch->statistics, &scratch->statistics_cap,
                 plane_scratch_bytes(input->sample, pixels), err) != RC_OK) {
         return err->rc;
@@ -282,9 +295,8 @@ static enum rc prepare(const struct event_input *input, struct event_scratch *sc
     if (scratch->encoder == NULL) {
         scratch->encoder = pngfile_encoder_new();
     }
-    if (input->frames_at_once < input->frames &&
-        reserve(&scratch->thumbs, &scratch->thumbs_cap, thumb_bytes(input) * input->frames, err) !=
-            RC_OK) {
+    if (!keeps_planes(input) && reserve(&scratch->thumbs, &scratch->thumbs_cap,
+                                        thumb_bytes(input) * input->frames, err) != RC_OK) {
         return err->rc;
     }
     return input->sample != SAMPLE_U8
@@ -349,10 +361,16 @@ static enum rc render_frames(const struct event_input *input, unsigned first, un
     const size_t pixels = (size_t)input->height * input->width;
     const size_t element = sample_bytes(input->sample);
 
-    planes_transpose_some(input->pixels, scratch->planes, pixels, input->frames, first, count,
-                          element);
+    const uint8_t *planes = scratch->planes;
+
+    if (input->by_frames) {
+        planes = (const uint8_t *)input->pixels + first * pixels * element;
+    } else {
+        planes_transpose_some(input->pixels, scratch->planes, pixels, input->frames, first, count,
+                              element);
+    }
     for (unsigned i = 0; i < count; i++) {
-        const uint8_t *plane = scratch->planes + i * pixels * element;
+        const uint8_t *plane = planes + i * pixels * element;
         scoped(free) char *image = NULL;
         struct plane_stats stats;
 

@@ -1,7 +1,7 @@
 /** @file
  * One event, from its pixels to rows of `frames` and pictures. Pure: what a worker does.
  *
- *     pixels [H][W][T] -> planes [t][H][W] -> statistics -> CSV rows
+ *     pixels [H][W][T] -> frames [t][H][W] -> statistics -> CSV rows
  *                                          -> colours -> PNG a frame, a contact sheet
  *                                                        -> or one archive of them all
  *
@@ -25,10 +25,11 @@ struct event_input {
     enum sevir_type type;
     const struct catalog_row *row;
     const void *pixels; /**< Native samples, [height][width][frames]; row 0 is south. */
+    bool by_frames;     /**< They are [frames][height][width] instead. */
     enum sample sample;
     uint32_t height, width, frames;
-    uint32_t
-        frames_at_once; /**< Of which there are planes; fewer take less memory and more time. */
+    uint32_t frames_at_once; /**< Of which there are planes; fewer take less memory and more time.
+                                  Unless there are frames already. */
     enum conf_images images;
     const char *image_prefix; /**< Of the keys; ends in '/'. */
 };

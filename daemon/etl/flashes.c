@@ -89,7 +89,7 @@ static void write_flash(const struct catalog_row *row, const double flash[FLASH_
 }
 
 /** On a worker. */
-static enum rc flashes_work(const struct etl *etl, struct unit *unit, uint8_t *rows,
+static enum rc flashes_work(const struct etl *etl, struct unit *unit, const uint8_t *rows,
                             struct err *err)
 {
     const struct unit_item *item = unit->item;

@@ -9,7 +9,7 @@
 #include "lib/base/mem.h"
 #include "lib/sevir/selection.h"
 
-#define FRAMES_FEWEST 16 /**< Planes at once: fewer do not save as much as they cost. */
+#define FRAMES_FEWEST 8 /**< Planes at once: fewer do not save as much as they cost. */
 
 struct frames {
     struct units *units;
@@ -20,6 +20,10 @@ struct frames {
         unsigned count;
     } * pictures;    /**< Beside etl->rows. */
     char **prefixes; /**< Of the keys of each row's pictures. */
+    struct kind {
+        struct event_input input; /**< What its events have in common. */
+        uint64_t fetched, beside; /**< Bytes to hold for a row: as fetched, and to decode it. */
+    } kinds[SEVIR_TYPE_COUNT];
 };
 
 static const struct layout_dataset *dataset_of(const struct etl *etl, enum sevir_type type)
@@ -166,56 +170,75 @@ static enum rc check_prefixes(const struct etl *etl, const struct frames *frames
     return RC_OK;
 }
 
-/** What a unit of so many rows takes. */
-static uint64_t unit_bytes(const struct layout_dataset *dataset, const struct event_input *input,
-                           uint64_t rows)
+/** What a unit of so many rows takes at its peak, by estimate, where what was fetched goes before
+ * anything is rendered. A chunk that several rows share is fetched once. */
+static uint64_t unit_peak(const struct kind *kind, const struct layout_dataset *dataset,
+                          uint64_t rows)
 {
-    const uint64_t copies = dataset->storage == LAYOUT_CHUNKED ? 3 : 1; /* fetched, scratch, rows */
+    const uint64_t fetched = slab_group(dataset) > 1 ? kind->fetched : rows * kind->fetched;
 
-    return copies * rows * layout_row_bytes(dataset) + event_render_bytes(input, rows);
+    return rows * layout_row_bytes(dataset) + kind->beside +
+           MAX_OF(fetched, event_render_bytes(&kind->input, rows));
 }
 
 /** Planes of all frames at once are made soonest; but where they leave some worker without a unit,
  * there are half as many at a time. */
-static uint32_t frames_at_once(const struct etl *etl, const struct layout_dataset *dataset,
-                               struct event_input input)
+static void limit_planes(const struct etl *etl, const struct layout_dataset *dataset,
+                         struct kind *kind)
 {
-    const uint64_t share =
-        etl->conf->extract_memory_bytes / work_width(etl->services->work, WORK_CPU);
+    uint32_t *at_once = &kind->input.frames_at_once;
 
-    input.frames_at_once = input.frames;
-    while ((input.frames_at_once + 1) / 2 >= FRAMES_FEWEST &&
-           unit_bytes(dataset, &input, 1) > share) {
-        input.frames_at_once = (input.frames_at_once + 1) / 2;
+    while ((*at_once + 1) / 2 >= FRAMES_FEWEST && unit_peak(kind, dataset, 1) > units_share(etl)) {
+        *at_once = (*at_once + 1) / 2;
     }
-    return input.frames_at_once;
 }
 
-static struct event_input input_of(const struct etl *etl, const struct layout_dataset *dataset)
+/** Of a row that check_row() has passed. */
+static void set_kind(const struct etl *etl, const struct catalog_row *row, struct kind *kind)
 {
-    struct event_input input = {
+    const struct layout_dataset *dataset = dataset_of(etl, row->img_type);
+    const struct h5_object object = {.store = etl->services->raw, .key = etl->job->object.key};
+    scoped(h5_slab_free) struct h5_slab *slab = NULL;
+    struct err ignored;
+
+    kind->input = (struct event_input){
+        .type = row->img_type,
         .height = (uint32_t)dataset->dims[1],
         .width = (uint32_t)dataset->dims[2],
         .frames = (uint32_t)dataset->dims[3],
+        .frames_at_once = (uint32_t)dataset->dims[3],
+        .by_frames = slab_prefers_frames(dataset),
         .images = etl->conf->extract_images,
     };
-    struct err ignored;
-
-    sample_of(&dataset->dtype, &input.sample, &ignored); /* check_row() has refused others */
-    input.frames_at_once = frames_at_once(etl, dataset, input);
-    return input;
+    sample_of(&dataset->dtype, &kind->input.sample, &ignored);
+    if (h5_slab_open(etl->services->h5, &object, etl->layout, dataset, (uint64_t)row->file_index, 1,
+                     &slab, &ignored) != RC_OK) {
+        return; /* its unit will tell */
+    }
+    if (kind->input.by_frames) {
+        h5_slab_by_frames(slab);
+    }
+    kind->beside = h5_slab_decoded_bytes(slab) - layout_row_bytes(dataset);
+    kind->fetched = h5_slab_bytes(slab) - h5_slab_decoded_bytes(slab);
+    if (!kind->input.by_frames) {
+        limit_planes(etl, dataset, kind);
+    }
 }
 
-/** Whether so many rows leave room for a second unit. */
-static bool fits(const struct etl *etl, const struct layout_dataset *dataset, uint64_t rows)
+static void set_kinds(const struct etl *etl, struct frames *frames)
 {
-    const struct event_input input = input_of(etl, dataset);
+    for (size_t i = 0; i < etl->row_count; i++) {
+        const struct catalog_row *row = etl->rows[i].row;
 
-    return unit_bytes(dataset, &input, rows) <= etl->conf->extract_memory_bytes / 2;
+        if (frames->kinds[row->img_type].input.frames == 0) {
+            set_kind(etl, row, &frames->kinds[row->img_type]);
+        }
+    }
 }
 
 /** How many rows from `index` on make one unit: they share a chunk, or lie side by side. */
-static size_t unit_rows(const struct etl *etl, size_t index, const struct layout_dataset *dataset)
+static size_t unit_rows(const struct etl *etl, size_t index, const struct layout_dataset *dataset,
+                        const struct kind *kind)
 {
     const struct etl_row *rows = etl->rows;
     const uint64_t first = (uint64_t)rows[index].row->file_index;
@@ -225,22 +248,24 @@ static size_t unit_rows(const struct etl *etl, size_t index, const struct layout
         const uint64_t at = (uint64_t)rows[to].row->file_index;
         const uint64_t last = (uint64_t)rows[to - 1].row->file_index;
 
-        if (!h5_rows_together(dataset, first, last, at) || !fits(etl, dataset, at - first + 1)) {
+        if (!h5_rows_together(dataset, first, last, at) ||
+            unit_peak(kind, dataset, at - first + 1) > units_share(etl)) {
             break;
         }
     }
     return to - index;
 }
 
-static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
+static struct unit_item *make_items(struct etl *etl, const struct frames *frames, size_t *ret_count)
 {
     struct unit_item *items = mem_zeroed(etl->row_count * sizeof(*items) + 1);
     size_t count = 0;
 
     for (size_t from = 0; from < etl->row_count;) {
-        const struct layout_dataset *dataset = dataset_of(etl, etl->rows[from].row->img_type);
-        const size_t rows = unit_rows(etl, from, dataset);
-        const struct event_input input = input_of(etl, dataset);
+        const enum sevir_type type = etl->rows[from].row->img_type;
+        const struct layout_dataset *dataset = dataset_of(etl, type);
+        const struct kind *kind = &frames->kinds[type];
+        const size_t rows = unit_rows(etl, from, dataset, kind);
 
         items[count++] = (struct unit_item){
             .dataset = dataset,
@@ -250,7 +275,8 @@ static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
                      1,
             .from = from,
             .to = from + rows,
-            .render_bytes = event_render_bytes(&input, rows),
+            .render_bytes = event_render_bytes(&kind->input, rows),
+            .by_frames = kind->input.by_frames,
         };
         from += rows;
     }
@@ -261,7 +287,8 @@ static struct unit_item *make_items(struct etl *etl, size_t *ret_count)
 /* ---- work and collect ---- */
 
 /** On a worker. */
-static enum rc frames_work(const struct etl *etl, struct unit *unit, uint8_t *rows, struct err *err)
+static enum rc frames_work(const struct etl *etl, struct unit *unit, const uint8_t *rows,
+                           struct err *err)
 {
     const struct unit_item *item = unit->item;
     const struct frames *frames = etl->part_state;
@@ -269,9 +296,8 @@ static enum rc frames_work(const struct etl *etl, struct unit *unit, uint8_t *ro
 
     for (size_t i = item->from; i < item->to; i++) {
         const struct catalog_row *row = etl->rows[i].row;
-        struct event_input input = input_of(etl, item->dataset);
+        struct event_input input = frames->kinds[row->img_type].input;
 
-        input.type = row->img_type;
         input.row = row;
         input.pixels = rows + ((uint64_t)row->file_index - item->first) * row_bytes;
         input.image_prefix = frames->prefixes[i];
@@ -393,7 +419,8 @@ static enum rc frames_plan(struct etl *etl, struct err *err)
     if (check_prefixes(etl, frames, err) != RC_OK) {
         return err->rc;
     }
-    struct unit_item *items = make_items(etl, &count);
+    set_kinds(etl, frames);
+    struct unit_item *items = make_items(etl, frames, &count);
 
     frames->units = units_new(etl, &frames_ops, items, count);
     return RC_OK;

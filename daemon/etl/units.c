@@ -40,6 +40,13 @@ static unsigned units_away(const struct services *services, unsigned workers)
     return near ? (workers + 1) / 2 : workers + 2;
 }
 
+uint64_t units_share(const struct etl *etl)
+{
+    const unsigned workers = work_width(etl->services->work, WORK_CPU);
+
+    return etl->conf->extract_memory_bytes / MAX_OF(workers, 2u);
+}
+
 struct units *units_new(struct etl *etl, const struct units_ops *ops, struct unit_item *items,
                         size_t count)
 {
@@ -272,8 +279,39 @@ static enum rc unit_open(struct unit *unit, struct err *err)
                      item->count, &unit->slab, err) != RC_OK) {
         return err->rc;
     }
-    h5_slab_lend(unit->slab, &unit->fetched);
+    if (item->by_frames) {
+        h5_slab_by_frames(unit->slab);
+    }
     return RC_OK;
+}
+
+/** What to ask the budget for. Buffers are kept for the next unit; but where that is too much for
+ * every worker to have one, the one to fetch into is not, and is gone when rendering begins. */
+static uint64_t unit_bytes(struct unit *unit)
+{
+    uint64_t kept, least;
+
+    if (__builtin_add_overflow(h5_slab_bytes(unit->slab), unit->item->render_bytes, &kept)) {
+        return UINT64_MAX;
+    }
+    /* No more than the sum above. */
+    least = MAX_OF(h5_slab_bytes(unit->slab),
+                   h5_slab_decoded_bytes(unit->slab) + unit->item->render_bytes);
+    if (kept <= units_share(unit->units->etl) || least == kept) {
+        h5_slab_lend(unit->slab, &unit->fetched);
+        return kept;
+    }
+    h5_buffer_free(&unit->fetched);
+    return least;
+}
+
+/** What is stored of an event varies by a few per cent: with so much more than is needed at first,
+ * the next unit finds room in the same ticket, and the buffers stay. */
+static uint64_t with_room(const struct units *units, uint64_t bytes)
+{
+    const uint64_t share = units_share(units->etl);
+
+    return bytes < share ? MIN_OF(bytes + bytes / 16, share) : bytes;
 }
 
 /** What no budget will ever grant is no matter of waiting, unlike other lacks of memory. */
@@ -320,11 +358,8 @@ static void unit_next(struct unit *unit)
         unit_fail(unit, &err);
         return;
     }
-    uint64_t bytes;
+    const uint64_t bytes = unit_bytes(unit);
 
-    if (__builtin_add_overflow(h5_slab_bytes(unit->slab), unit->item->render_bytes, &bytes)) {
-        bytes = UINT64_MAX;
-    }
     /* One of ours that waits would take what we let go only to do what we are about to. */
     if (unit->ticket.state == BUDGET_GRANTED && unit->ticket.bytes >= bytes &&
         budget_waiting(budget) == waiting_here(units)) {
@@ -335,7 +370,8 @@ static void unit_next(struct unit *unit)
 
     unit_let_go(unit);
     unit->slab = slab;
-    if (budget_acquire(budget, &unit->ticket, bytes, on_granted, unit, &err) != RC_OK) {
+    if (budget_acquire(budget, &unit->ticket, with_room(units, bytes), on_granted, unit, &err) !=
+        RC_OK) {
         fail_too_large(unit, &err);
     }
 }

@@ -164,6 +164,21 @@ def test_frames_and_pictures_equal_numpy_and_pil(daemon, img_type, layout):
     check_manifests(daemon)
 
 
+def test_a_chunk_that_events_share_is_fetched_once_even_where_memory_is_short(daemon):
+    """Eight events take half of what one of two workers may have; with three copies, too much."""
+    daemon.sample.size = 192
+    path = daemon.sample.add(
+        "vil", [f"S10{i}" for i in range(8)], chunks=(8, 48, 48, 7), compression="gzip"
+    )
+    daemon.sample.write_catalog()
+    daemon.configure(extract={"memory": "16MiB", "workers": 2, "images": "none"}).start()
+    daemon.wait_idle()
+    metrics = daemon.metrics()
+    with h5py.File(path) as file:
+        stored = file["vil"].id.get_storage_size()
+    assert metrics["sevird_fetch_needed_bytes_total"] == metrics["sevird_fetch_bytes_total"] == stored
+
+
 def test_a_filter_that_libhdf5_lacks_is_named(daemon):
     path = daemon.sample.add("vil", ["S100"], chunks=(1, 48, 48, 13), compression="lzf")
     daemon.sample.write_catalog()
