@@ -4,101 +4,17 @@
  * libmicrohttpd keeps all its sockets in one epoll descriptor; we poll that one, call MHD_run()
  * when it is ready or when its own deadline has come, and that is all the threads there are. While
  * a request waits for its answer, or a stream for something to say, its connection is *suspended*:
- * libmicrohttpd does not look at it until we resume it. A suspended stream's reader may go away
- * unnoticed, so we watch its socket for that ourselves.
- *
- * An `exchange` is one request and its answer. It is counted: libmicrohttpd holds it until the
- * request is over, the handler until it has answered (or ended its stream), libuv while the watch
- * is open. So each may let go first.
+ * libmicrohttpd does not look at it until we resume it.
  */
-#include "lib/net/http_server.h"
-
-#include <assert.h>
-#include <microhttpd.h>
 #include <stdio.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
+#include "lib/net/http_server_p.h"
 
-#define PAIRS_MAX 64
 #define CONNECTION_BYTES (32u << 10) /**< libmicrohttpd's, for a request's line and headers. */
-
-struct connection { /**< One accepted socket; lives as long as it. */
-    struct connection *prev, *next;
-    int fd;
-    int64_t deadline_ms; /**< Monotonic; 0: none, we are the ones who take time. */
-};
-
-enum exchange_step {
-    READING,   /**< The request comes in. */
-    HANDLING,  /**< The handler has it. */
-    ANSWERED,  /**< `response` is ready, or on its way out. */
-    STREAMING, /**< The same, but it grows. */
-};
-
-struct http_responder { /**< An exchange, as the handler sees it before the answer. */
-    struct exchange *exchange;
-};
-
-struct http_stream { /**< The same after it. */
-    struct exchange *exchange;
-};
-
-struct exchange {
-    struct http_responder responder;
-    struct http_stream stream;
-    struct exchange *prev, *next;
-    struct http_server *server;    /**< NULL when it has stopped. */
-    struct MHD_Connection *client; /**< NULL when the request is over. */
-    struct connection *connection;
-    unsigned refs;
-    enum exchange_step step;
-    bool suspended, too_large;
-    char *method, *path;
-    struct strbuf body;
-    struct http_pair args[PAIRS_MAX], headers[PAIRS_MAX];
-    unsigned arg_count, header_count;
-    struct http_request request; /**< What the handler is shown of the above. */
-    /* the answer */
-    unsigned status;
-    struct MHD_Response *response;
-    struct http_pair extra[8];
-    unsigned extra_count;
-    /* a stream */
-    struct strbuf kept;
-    size_t taken; /**< Of `kept`. */
-    bool ended, cut, released;
-    http_stream_gone_fn *gone; /**< Or, while it is handled, of http_responder_watch(). */
-    void *gone_arg;
-    struct http_server *teller; /**< Waits for `gone`. */
-    uv_poll_t watch;
-    bool watching;
-};
-
-struct http_server {
-    struct loop *loop;
-    struct MHD_Daemon *mhd;
-    http_handler_fn *handler;
-    void *arg;
-    int64_t patience_ms;
-    char *unlink_path;
-    uv_poll_t ready;
-    uv_timer_t deadline;
-    struct loop_timer *sweep;
-    struct connection *connections;
-    struct exchange *exchanges;
-    unsigned streams;
-    bool running;  /**< Inside MHD_run(). */
-    bool has_room; /**< A connection ended: one that waits to be accepted may come in. */
-    bool heard;    /**< MHD_run() has told us of something. */
-    bool stopping;
-    unsigned refs; /**< Two handles, and every `gone` on its way: after these, `done`. */
-    loop_fn *done;
-    void *done_arg;
-};
 
 /* ---- exchanges --------------------------------------------------------------------------- */
 
@@ -110,7 +26,7 @@ static void pairs_free(struct http_pair *pairs, unsigned count)
     }
 }
 
-static void exchange_unref(struct exchange *exchange)
+void http_exchange_unref(struct exchange *exchange)
 {
     if (--exchange->refs > 0) {
         return;
@@ -161,7 +77,7 @@ static struct exchange *exchange_new(struct http_server *server, struct MHD_Conn
     return exchange;
 }
 
-static void give_patience(struct exchange *exchange, int64_t ms)
+void http_exchange_patience(struct exchange *exchange, int64_t ms)
 {
     if (exchange->connection != NULL) {
         exchange->connection->deadline_ms = ms > 0 ? now_mono_ms() + ms : 0;
@@ -212,8 +128,7 @@ static void run(struct http_server *server)
     }
 }
 
-/** Let libmicrohttpd look at a connection again; inside MHD_run() it does so itself. */
-static void resume(struct exchange *exchange)
+void http_exchange_resume(struct exchange *exchange)
 {
     if (exchange->suspended && exchange->client != NULL) {
         exchange->suspended = false;
@@ -224,7 +139,7 @@ static void resume(struct exchange *exchange)
     }
 }
 
-static void suspend(struct exchange *exchange)
+void http_exchange_suspend(struct exchange *exchange)
 {
     exchange->suspended = true;
     MHD_suspend_connection(exchange->client);
@@ -298,7 +213,7 @@ static enum MHD_Result keep_pair(void *arg, enum MHD_ValueKind kind, const char 
     struct pair_sink *sink = arg;
     (void)kind;
 
-    if (*sink->count == PAIRS_MAX) {
+    if (*sink->count == HTTP_PAIRS_MAX) {
         return MHD_NO;
     }
     sink->pairs[*sink->count] =
@@ -332,7 +247,7 @@ static void dispatch(void *arg)
     struct http_request *request = &exchange->request;
 
     if (exchange->client == NULL || exchange->server == NULL || exchange->server->stopping) {
-        exchange_unref(exchange); /* nobody is there to be answered */
+        http_exchange_unref(exchange); /* nobody is there to be answered */
         return;
     }
     *request = (struct http_request){.method = exchange->method,
@@ -402,16 +317,16 @@ static enum MHD_Result hand_over(struct exchange *exchange)
         return refuse(exchange, 503, stops);
     }
     if (MHD_get_connection_values(exchange->client, MHD_GET_ARGUMENT_KIND, NULL, NULL) >
-            PAIRS_MAX ||
-        MHD_get_connection_values(exchange->client, MHD_HEADER_KIND, NULL, NULL) > PAIRS_MAX) {
+            HTTP_PAIRS_MAX ||
+        MHD_get_connection_values(exchange->client, MHD_HEADER_KIND, NULL, NULL) > HTTP_PAIRS_MAX) {
         return refuse(exchange, 431, many);
     }
     MHD_get_connection_values(exchange->client, MHD_GET_ARGUMENT_KIND, keep_pair, &args);
     MHD_get_connection_values(exchange->client, MHD_HEADER_KIND, keep_pair, &headers);
     exchange->step = HANDLING;
-    give_patience(exchange, 0);
+    http_exchange_patience(exchange, 0);
     exchange->refs++; /* the handler's */
-    suspend(exchange);
+    http_exchange_suspend(exchange);
     loop_defer(exchange->server->loop, dispatch, exchange);
     return MHD_YES;
 }
@@ -424,7 +339,7 @@ static enum MHD_Result queue_answer(struct exchange *exchange)
     MHD_destroy_response(exchange->response); /* libmicrohttpd has its own reference */
     exchange->response = NULL;
     if (exchange->step == ANSWERED) {
-        give_patience(exchange, 2 * exchange->server->patience_ms);
+        http_exchange_patience(exchange, 2 * exchange->server->patience_ms);
     }
     return result;
 }
@@ -462,76 +377,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *client, cons
     return MHD_NO;
 }
 
-/* ---- streams ----------------------------------------------------------------------------- */
-
-static void on_watch_closed(uv_handle_t *handle)
-{
-    exchange_unref(handle->data);
-}
-
-static void watch_stop(struct exchange *exchange)
-{
-    if (exchange->watching) {
-        exchange->watching = false;
-        uv_poll_stop(&exchange->watch);
-        uv_close((uv_handle_t *)&exchange->watch, on_watch_closed);
-    }
-}
-
-static void on_reader_left(uv_poll_t *watch, int status, int events)
-{
-    struct exchange *exchange = watch->data;
-
-    if (status >= 0 && (events & UV_DISCONNECT) == 0) {
-        return;
-    }
-    uv_poll_stop(watch);
-    if (exchange->step == HANDLING) { /* libmicrohttpd looks at it again when it is answered */
-        exchange->gone(exchange->gone_arg);
-    } else {
-        exchange->cut = true;
-        resume(exchange);
-    }
-}
-
-static void watch_start(struct exchange *exchange)
-{
-    if (exchange->connection == NULL ||
-        uv_poll_init(loop_uv(exchange->server->loop), &exchange->watch, exchange->connection->fd) !=
-            0) {
-        return; /* it is noticed by the next write instead */
-    }
-    exchange->watch.data = exchange;
-    exchange->watching = true;
-    exchange->refs++;
-    uv_poll_start(&exchange->watch, UV_DISCONNECT, on_reader_left);
-}
-
-/** libmicrohttpd has room for `max` bytes of the stream. */
-static ssize_t on_stream_room(void *arg, uint64_t position, char *room, size_t max)
-{
-    struct exchange *exchange = arg;
-    const size_t len = MIN_OF(max, exchange->kept.len - exchange->taken);
-    (void)position;
-
-    if (exchange->cut) {
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-    if (len > 0) {
-        memcpy(room, exchange->kept.data + exchange->taken, len);
-        exchange->taken += len;
-        if (exchange->taken == exchange->kept.len) {
-            strbuf_reset(&exchange->kept);
-            exchange->taken = 0;
-        }
-        return (ssize_t)len;
-    }
-    if (exchange->ended) {
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    suspend(exchange);
-    return 0;
-}
+/* ---- the end of a request ---------------------------------------------------------------- */
 
 static void server_unref(struct http_server *server)
 {
@@ -555,9 +401,9 @@ static void tell_gone(void *arg)
     if (!exchange->released) {
         exchange->released = true;
         exchange->gone(exchange->gone_arg);
-        exchange_unref(exchange); /* the handler's */
+        http_exchange_unref(exchange); /* the handler's */
     }
-    exchange_unref(exchange); /* ours */
+    http_exchange_unref(exchange); /* ours */
     server_unref(teller);
 }
 
@@ -573,9 +419,10 @@ static void on_over(void *arg, struct MHD_Connection *client, void **slot,
         return;
     }
     *slot = NULL;
-    watch_stop(exchange);
+    http_exchange_unwatch(exchange);
     exchange->client = NULL;
-    give_patience(exchange, server->patience_ms); /* for the next request on the connection */
+    http_exchange_patience(exchange,
+                           server->patience_ms); /* for the next request on the connection */
     exchange->connection = NULL;
     if (exchange->step == STREAMING) {
         server->streams--;
@@ -586,139 +433,7 @@ static void on_over(void *arg, struct MHD_Connection *client, void **slot,
             loop_defer(server->loop, tell_gone, exchange);
         }
     }
-    exchange_unref(exchange); /* libmicrohttpd's */
-}
-
-void http_stream_send(struct http_stream *stream, const void *bytes, size_t len)
-{
-    struct exchange *exchange = stream->exchange;
-
-    assert(exchange->step == STREAMING && !exchange->released);
-    if (exchange->cut || exchange->client == NULL) {
-        return; /* `gone` is on its way */
-    }
-    if (exchange->kept.len - exchange->taken + len > HTTP_SERVER_STREAM_KEPT) {
-        exchange->cut = true;
-        if (!exchange->suspended && exchange->connection != NULL) {
-            shutdown(exchange->connection->fd, SHUT_RDWR); /* it is blocked in a write */
-        }
-    } else {
-        if (exchange->taken >
-            0) { /* so that a reader who is always a little late costs no memory */
-            memmove(exchange->kept.data, exchange->kept.data + exchange->taken,
-                    exchange->kept.len - exchange->taken);
-            exchange->kept.len -= exchange->taken;
-            exchange->taken = 0;
-        }
-        strbuf_add(&exchange->kept, bytes, len);
-    }
-    resume(exchange);
-}
-
-void http_stream_end(struct http_stream *stream)
-{
-    struct exchange *exchange = stream->exchange;
-
-    assert(exchange->step == STREAMING && !exchange->released);
-    exchange->ended = exchange->released = true;
-    if (exchange->server != NULL) {
-        give_patience(exchange, 2 * exchange->server->patience_ms);
-        resume(exchange);
-    }
-    exchange_unref(exchange);
-}
-
-/* ---- answers ----------------------------------------------------------------------------- */
-
-void http_responder_header(struct http_responder *responder, const char *name, const char *value)
-{
-    struct exchange *exchange = responder->exchange;
-
-    assert(exchange->extra_count < ARRAY_LEN(exchange->extra));
-    exchange->extra[exchange->extra_count++] = (struct http_pair){str_dup(name), str_dup(value)};
-}
-
-/** Nothing is kept by caches unless the handler has said so. */
-static void add_headers(struct exchange *exchange, const char *type)
-{
-    bool cached = false;
-
-    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(exchange->response, "X-Content-Type-Options", "nosniff");
-    for (unsigned i = 0; i < exchange->extra_count; i++) {
-        const struct http_pair *extra = &exchange->extra[i];
-
-        MHD_add_response_header(exchange->response, extra->name, extra->value);
-        cached = cached || strcasecmp(extra->name, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
-    }
-    if (!cached) {
-        MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    }
-}
-
-static bool is_heard(const struct exchange *exchange)
-{
-    return exchange->client != NULL && exchange->server != NULL && !exchange->server->stopping;
-}
-
-void http_responder_watch(struct http_responder *responder, loop_fn *gone, void *arg)
-{
-    struct exchange *exchange = responder->exchange;
-
-    assert(exchange->step == HANDLING && !exchange->watching);
-    if (is_heard(exchange)) {
-        exchange->gone = gone;
-        exchange->gone_arg = arg;
-        watch_start(exchange);
-    }
-}
-
-void http_respond(struct http_responder *responder, unsigned status, const char *type,
-                  struct strbuf *body)
-{
-    struct exchange *exchange = responder->exchange;
-    const size_t len = body != NULL ? body->len : 0;
-    char *bytes = body != NULL ? strbuf_take(body) : str_dup("");
-
-    assert(exchange->step == HANDLING);
-    watch_stop(exchange);
-    if (is_heard(exchange)) {
-        exchange->response = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
-        exchange->status = status;
-        add_headers(exchange, type);
-        exchange->step = ANSWERED;
-        resume(exchange);
-    } else {
-        free(bytes);
-    }
-    exchange_unref(exchange);
-}
-
-struct http_stream *http_respond_stream(struct http_responder *responder, const char *type,
-                                        http_stream_gone_fn *gone, void *arg)
-{
-    struct exchange *exchange = responder->exchange;
-
-    assert(exchange->step == HANDLING);
-    if (!is_heard(exchange) || exchange->server->streams >= HTTP_SERVER_STREAMS) {
-        scoped(strbuf_done) struct strbuf body = {0};
-
-        strbuf_puts(&body, "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":"
-                           "503,\"detail\":\"too many event streams are open\"}");
-        http_respond(responder, 503, "application/problem+json", &body);
-        return NULL;
-    }
-    exchange->server->streams++;
-    exchange->gone = gone;
-    exchange->gone_arg = arg;
-    exchange->response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, on_stream_room, exchange, NULL);
-    exchange->status = 200;
-    add_headers(exchange, type);
-    exchange->step = STREAMING;
-    watch_start(exchange);
-    resume(exchange);
-    return &exchange->stream;
+    http_exchange_unref(exchange); /* libmicrohttpd's */
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -783,7 +498,7 @@ void http_server_stop(struct http_server *server, loop_fn *done, void *arg)
     for (struct exchange *exchange = server->exchanges; exchange != NULL;
          exchange = exchange->next) {
         exchange->ended = true;
-        resume(exchange);
+        http_exchange_resume(exchange);
     }
     run(server);
     run(server); /* the first resumed, the second writes */
