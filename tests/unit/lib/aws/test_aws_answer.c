@@ -144,6 +144,41 @@ static void a_service_may_say_when_to_come_again(void **state)
     }
 }
 
+static enum rc is_fine(const struct http_answer *http, void *arg, struct err *err)
+{
+    (void)http, (void)arg, (void)err;
+    return RC_OK;
+}
+
+/** Who checks an answer reads it, too: it is read here only if it may tell of an error. */
+static void a_200_is_read_once_unless_it_speaks_of_an_error(void **state)
+{
+    static const struct {
+        const char *body;
+        enum rc unchecked, checked;
+    } cases[] = {
+        {"<CopyObjectResult/>", RC_OK, RC_OK},
+        {"<a>cut", RC_NETWORK, RC_OK}, /* its check will say so */
+        {"", RC_NETWORK, RC_OK},
+        {XML_ERROR("AccessDenied"), RC_DENIED, RC_DENIED},
+        {" \n<s:Error xmlns:s='x'><Code>AccessDenied</Code></s:Error>", RC_DENIED, RC_DENIED},
+        {"<a>Error", RC_NETWORK, RC_NETWORK},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct aws_request request = {.service = "s3", .method = "PUT", .in_body = true};
+        const struct said said = {.status = 200, .body = cases[i].body};
+        struct aws_verdict verdict;
+
+        judge(&said, &request, &verdict);
+        assert_int_equal(verdict.rc, cases[i].unchecked);
+        request.check = is_fine;
+        judge(&said, &request, &verdict);
+        assert_int_equal(verdict.rc, cases[i].checked);
+    }
+}
+
 static void dates_are_read_strictly(void **state)
 {
     (void)state;
@@ -162,6 +197,7 @@ int main(void)
         cmocka_unit_test(each_answer_has_its_code),
         cmocka_unit_test(a_version_that_is_gone_has_changed),
         cmocka_unit_test(a_service_may_say_when_to_come_again),
+        cmocka_unit_test(a_200_is_read_once_unless_it_speaks_of_an_error),
         cmocka_unit_test(dates_are_read_strictly),
     };
 
