@@ -1,14 +1,15 @@
 /** @file
- * What a put costs on this machine whoever makes it: the floor that s3.sh's table shows ours
+ * What a request costs on this machine whoever makes it: the floor that s3.sh's table shows ours
  * beside.
  *
- *     s3_floor PORT raw|curl COUNT SIZE IN_FLIGHT     puts to 127.0.0.1:PORT
- *     s3_floor - sha256 COUNT SIZE                    OpenSSL's SHA-256 of so many bytes
+ *     s3_floor PORT raw|curl COUNT SIZE IN_FLIGHT           puts to 127.0.0.1:PORT
+ *     s3_floor PORT curl-get|curl-copy COUNT SIZE IN_FLIGHT gets of what s3_load put, and copies
+ *     s3_floor - sha256 COUNT SIZE                          OpenSSL's SHA-256 of so many bytes
  *
  * `raw` writes head and body of a PUT by one writev() and takes the answer by one read(), over
  * epoll. `curl` is libcurl's multi interface over epoll, its handles used again and again. Nothing
- * is signed, nothing is checked but the status. It prints as s3_load does: how many, the seconds
- * that took, the CPU time in microseconds a piece, of it in user mode.
+ * is signed, nothing is kept, nothing is checked but the status. It prints as s3_load does: how
+ * many, the seconds that took, the CPU time in microseconds a piece, of it in user mode.
  */
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -35,6 +36,7 @@ static struct {
     unsigned long begun, done, count;
     size_t size;
     char *bytes;
+    enum { PUT, GET, COPY } what;
     int poll_fd;
     CURLM *multi;
     long due_ms; /* libcurl's timer; -1: none */
@@ -165,28 +167,47 @@ static size_t drop(char *bytes, size_t size, size_t count, void *arg)
     return size * count;
 }
 
-static void easy_begin(CURL *easy)
+/** A handle, and the lines that go out with its request. */
+struct easy {
+    CURL *curl;
+    char source[64];
+    struct curl_slist lines[3];
+};
+
+static void easy_begin(struct easy *easy)
 {
+    const char *bucket = load.what == COPY ? "bucket-copy" : "bucket";
     char url[64];
 
-    snprintf(url, sizeof(url), "http://127.0.0.1:%u/bucket/k%08lu", load.port, load.begun++);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    must(curl_multi_add_handle(load.multi, easy) == CURLM_OK, "libcurl takes no more");
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/%s/k%08lu", load.port, bucket, load.begun);
+    snprintf(easy->source, sizeof(easy->source), "x-amz-copy-source: /bucket/k%08lu", load.begun++);
+    curl_easy_setopt(easy->curl, CURLOPT_URL, url);
+    must(curl_multi_add_handle(load.multi, easy->curl) == CURLM_OK, "libcurl takes no more");
 }
 
-static CURL *easy_new(void)
+static struct easy *easy_new(void)
 {
-    static struct curl_slist expect = {(char *)(uintptr_t) "Expect:", NULL},
-                             type = {(char *)(uintptr_t) "Content-Type: " TYPE, &expect};
-    CURL *easy = curl_easy_init();
+    struct easy *easy = mem_new(struct easy);
+    CURL *curl = curl_easy_init();
 
-    must(easy != NULL, "libcurl does not start");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PUT");
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)load.size);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, load.bytes);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, &type);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
+    must(curl != NULL, "libcurl does not start");
+    easy->curl = curl;
+    easy->lines[0] = (struct curl_slist){(char *)(uintptr_t) "Expect:", &easy->lines[1]};
+    easy->lines[1] = (struct curl_slist){(char *)(uintptr_t) "Content-Type: " TYPE, NULL};
+    if (load.what == COPY) {
+        easy->lines[1].next = &easy->lines[2];
+        easy->lines[2] = (struct curl_slist){easy->source, NULL};
+    }
+    curl_easy_setopt(curl, CURLOPT_PRIVATE, easy);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 128L << 10);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop);
+    if (load.what != GET) {
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PUT");
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, load.what == PUT ? (long)load.size : 0L);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, load.bytes);
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, easy->lines);
+    }
     return easy;
 }
 
@@ -196,13 +217,15 @@ static void collect(void)
     int left;
 
     while ((message = curl_multi_info_read(load.multi, &left)) != NULL) {
-        CURL *easy = message->easy_handle;
+        CURL *curl = message->easy_handle;
+        struct easy *easy;
         long status = 0;
 
         must(message->data.result == CURLE_OK, curl_easy_strerror(message->data.result));
-        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(curl, CURLINFO_PRIVATE, &easy);
         must(status == 200, "an answer that is no 200");
-        curl_multi_remove_handle(load.multi, easy);
+        curl_multi_remove_handle(load.multi, curl);
         load.done++;
         if (load.begun < load.count) {
             easy_begin(easy);
@@ -264,7 +287,7 @@ int main(int argc, char **argv)
     struct rusage before, used;
 
     getrusage(RUSAGE_SELF, &before);
-    must(argc >= 5, "usage: s3_floor PORT raw|curl|sha256 COUNT SIZE IN_FLIGHT");
+    must(argc >= 5, "usage: s3_floor PORT raw|curl|curl-get|curl-copy|sha256 COUNT SIZE IN_FLIGHT");
     load.port = (unsigned)strtoul(argv[1], NULL, 10);
     load.count = strtoul(argv[3], NULL, 10);
     load.size = strtoul(argv[4], NULL, 10);
@@ -275,10 +298,13 @@ int main(int argc, char **argv)
         run_sha256();
     } else if (argc > 5 && strcmp(argv[2], "raw") == 0) {
         run_raw((unsigned)strtoul(argv[5], NULL, 10));
-    } else if (argc > 5 && strcmp(argv[2], "curl") == 0) {
+    } else if (argc > 5 && strncmp(argv[2], "curl", 4) == 0) {
+        load.what = strcmp(argv[2], "curl-get") == 0    ? GET
+                    : strcmp(argv[2], "curl-copy") == 0 ? COPY
+                                                        : PUT;
         run_curl((unsigned)strtoul(argv[5], NULL, 10));
     } else {
-        must(false, "raw, curl or sha256?");
+        must(false, "raw, curl, curl-get, curl-copy or sha256?");
     }
     getrusage(RUSAGE_SELF, &used);
     printf("%lu %.6f %.2f %.2f\n", load.done, (double)(now_mono_ms() - began_ms) / 1000,
