@@ -149,7 +149,8 @@ struct decoding {
     bool buffer_is_fill; /**< `buffer` still holds nothing but the fill value. */
 };
 
-/** Where all elements of a chunk have their place side by side; NULL when they have not. */
+/** Where all elements of a chunk have their place side by side; NULL when they have not. `meet` is
+ * of C order only. */
 static uint8_t *straight_place(const struct decoding *decoding, const struct meet *meet,
                                uint64_t index)
 {
@@ -177,9 +178,11 @@ static enum rc decode_chunk(struct decoding *decoding, uint64_t index, struct er
     const struct layout_chunk *chunk = &dataset->chunks[index];
     size_t chunk_bytes = decoding->grid.chunk_bytes;
     const uint8_t *elements = decoding->buffer;
-    struct meet meet;
+    struct meet meet = {0};
 
-    find_meet(decoding->plan, &decoding->grid, index, &meet);
+    if (!decoding->plan->by_frames) {
+        find_meet(decoding->plan, &decoding->grid, index, &meet);
+    }
     if (chunk->address == LAYOUT_UNALLOCATED) {
         if (!decoding->buffer_is_fill) {
             fill_with(dataset->fill, dataset->dtype.size, decoding->buffer, chunk_bytes);
