@@ -285,9 +285,10 @@ static enum rc unit_open(struct unit *unit, struct err *err)
     return RC_OK;
 }
 
-/** What to ask the budget for. Buffers are kept for the next unit; but where that is too much for
- * every worker to have one, the one to fetch into is not, and is gone when rendering begins. */
-static uint64_t unit_bytes(struct unit *unit)
+/** Lend the slab the buffer to fetch into, which is kept for the next unit; but not where that is
+ * too much for every worker to have one: then its own is gone when rendering begins. Answers what
+ * to ask the budget for. */
+static uint64_t lend_fetched(struct unit *unit)
 {
     uint64_t kept, least;
 
@@ -358,7 +359,7 @@ static void unit_next(struct unit *unit)
         unit_fail(unit, &err);
         return;
     }
-    const uint64_t bytes = unit_bytes(unit);
+    const uint64_t bytes = lend_fetched(unit);
 
     /* One of ours that waits would take what we let go only to do what we are about to. */
     if (unit->ticket.state == BUDGET_GRANTED && unit->ticket.bytes >= bytes &&
