@@ -1,10 +1,12 @@
 /** @file
  * What the two halves of the server share: http_server.c drives libmicrohttpd and takes requests,
- * http_answer.c answers them and keeps streams.
+ * http_server_answer.c answers them and keeps streams.
  *
  * An `exchange` is one request and its answer. It is counted: libmicrohttpd holds it until the
  * request is over, the handler until it has answered (or ended its stream), libuv while the watch
  * is open. So each may let go first.
+ *
+ * Thread:     the loop's.
  */
 #pragma once
 
