@@ -157,11 +157,11 @@ static void tell_news(struct batch *batch)
     const struct intake_news *news = &batch->news;
 
     for (unsigned i = 0; i < news->born_count; i++) {
-        job_store_crash_at(services->jobs);
+        job_store_crash_at(services->jobs, "", job_state_name(JOB_QUEUED));
         job_observe_born(services->jobs, &news->born[i]);
     }
     for (unsigned i = 0; i < news->moved_count; i++) {
-        job_store_crash_at(services->jobs);
+        job_store_crash_at(services->jobs, "", job_state_name(news->moved[i].to));
         job_observe(services->jobs, &news->moved[i]);
     }
     job_observe_refused(services->jobs, news->refused);

@@ -241,7 +241,7 @@ static void move_done(const struct err *err, void *arg)
     struct job *job = move->job;
 
     if (err == NULL) {
-        job_store_crash_at(job->store);
+        job_store_crash_at(job->store, "", job_state_name(move->moved.to));
         job->state = move->moved.to;
         job->resume = move->row.resume;
         job->failures = move->row.failures;

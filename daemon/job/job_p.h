@@ -86,9 +86,9 @@ void job_load(struct job_store *store, uint64_t id, job_loaded_fn *done, void *a
 
 struct services *job_store_services(const struct job_store *store);
 /** A commit is about to be asked for, or has been seen: where SEVIRD_CRASH_BEFORE and
- * SEVIRD_CRASH_AT take effect. */
+ * SEVIRD_CRASH_AT take effect. What was recorded is that of a run of `kind`, or with "" a job's. */
 void job_store_crash_before(struct job_store *store);
-void job_store_crash_at(struct job_store *store);
+void job_store_crash_at(struct job_store *store, const char *kind, const char *state);
 /** The counts behind job_store_count(); called by job_observe() and by recovery. */
 void job_store_counted(struct job_store *store, enum job_state from, enum job_state to);
 #define JOB_NO_STATE JOB_STATE_COUNT /* `from` of a job that was just made */

@@ -90,7 +90,7 @@ static void saved(const struct err *err, void *arg)
     struct saving *saving = arg;
 
     if (err == NULL) {
-        job_store_crash_at(saving->store);
+        job_store_crash_at(saving->store, saving->run.kind, saving->run.state);
     }
     saving->done(err == NULL ? saving->id : saving->run.id, err, saving->arg);
     arena_free(saving->arena);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ struct job_store {
     uint64_t refused;
     unsigned recovered;
     uint64_t crash_at, crash_before; /**< Moves until then; 0: never. */
+    const char *crash_name;          /**< Of the move to die at; NULL: none. */
 
     struct job_watchers watchers;
     struct oldest_waiter *waiters;
@@ -235,8 +237,9 @@ static uint64_t crash_point(const char *variable)
     const char *text = getenv(variable);
     uint64_t moves = 0;
 
-    if (text != NULL && str_to_u64(text, &moves) && moves > 0) {
-        log_warn(LOG_JOB, "%s=%" PRIu64 ": this daemon will kill itself", variable, moves);
+    if (text != NULL && text[0] != '\0') {
+        str_to_u64(text, &moves);
+        log_warn(LOG_JOB, "%s=%s: this daemon will kill itself", variable, text);
     }
     return moves;
 }
@@ -259,6 +262,7 @@ enum rc job_store_open(struct services *services, const char *state_dir,
         return err_wrap(err, "state");
     }
     store->crash_at = crash_point("SEVIRD_CRASH_AT");
+    store->crash_name = store->crash_at == 0 ? getenv("SEVIRD_CRASH_AT") : NULL;
     store->crash_before = crash_point("SEVIRD_CRASH_BEFORE");
     for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {
         show_count(store, s);
@@ -379,9 +383,17 @@ void job_store_crash_before(struct job_store *store)
     count_down(&store->crash_before);
 }
 
-void job_store_crash_at(struct job_store *store)
+void job_store_crash_at(struct job_store *store, const char *kind, const char *state)
 {
     count_down(&store->crash_at);
+    if (store->crash_name != NULL) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s%s%s", kind, kind[0] != '\0' ? " " : "", state);
+        if (strcmp(name, store->crash_name) == 0) {
+            raise(SIGKILL);
+        }
+    }
 }
 
 static void tell_oldest(void *arg)

@@ -450,6 +450,8 @@ static void the_fault_points_kill_at_the_move_they_name(void **state)
     (void)state;
     assert_true(is_killed("SEVIRD_CRASH_AT", "2"));
     assert_false(is_killed("SEVIRD_CRASH_AT", "3"));
+    assert_true(is_killed("SEVIRD_CRASH_AT", "CRAWLED"));
+    assert_false(is_killed("SEVIRD_CRASH_AT", "EXTRACTING"));
     assert_true(is_killed("SEVIRD_CRASH_BEFORE", "1"));
 }
 
