@@ -50,11 +50,6 @@ static EVP_MD_CTX *hash_new(void)
     return hash;
 }
 
-static void hash_free_ptr(EVP_MD_CTX **hash)
-{
-    EVP_MD_CTX_free(*hash);
-}
-
 static void hash_two(EVP_MD_CTX *hash, const void *first, size_t first_len, const void *second,
                      size_t second_len, uint8_t ret_digest[DIGEST_BYTES])
 {
@@ -169,6 +164,7 @@ void sigv4_parts_done(struct sigv4_parts *parts)
     strbuf_done(&parts->string_to_sign);
     strbuf_done(&parts->signed_headers);
     strbuf_done(&parts->scope);
+    EVP_MD_CTX_free(TAKE(parts->hash));
 }
 
 static inline void sigv4_parts_done_ptr(struct sigv4_parts *parts)
@@ -207,11 +203,12 @@ static void sign(struct sigv4_parts *parts, const struct sigv4_scope *scope, con
                  struct sigv4_key *kept)
 {
     const char *scope_text = parts->scope.data;
-    __attribute__((cleanup(hash_free_ptr))) EVP_MD_CTX *hash = hash_new();
+    EVP_MD_CTX *hash = parts->hash != NULL ? parts->hash : hash_new();
     struct strbuf *out = &parts->string_to_sign;
     uint8_t digest[DIGEST_BYTES], key[DIGEST_BYTES];
     char hex[DIGEST_HEX];
 
+    parts->hash = hash;
     hash_two(hash, parts->canonical_request.data, parts->canonical_request.len, "", 0, digest);
     digest_hex(digest, hex);
     strbuf_reset(out);

@@ -61,6 +61,7 @@ struct sigv4_parts {
     struct strbuf canonical_request, string_to_sign;
     char signature[65];
     struct strbuf signed_headers, scope;
+    struct evp_md_ctx_st *hash; /**< OpenSSL's EVP_MD_CTX. */
 };
 void sigv4_parts_done(struct sigv4_parts *parts);
 

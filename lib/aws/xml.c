@@ -2,16 +2,27 @@
  * expat's events made a tree in one arena. What is read comes from servers we do not control, so
  * size, depth and number of nodes are bounded, and a document type is refused before it can declare
  * an entity: nothing in here expands.
+ *
+ * Making a parser, with a hash salt from the kernel, takes longer than reading the answer to a
+ * CopyObject. So each thread keeps one, and its salt.
  */
 #include "lib/aws/xml.h"
 
 #include <ctype.h>
 #include <expat.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/random.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+
+#define KEPT_BYTES (64u << 10)
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t parsers; /**< Of each thread. */
+static unsigned long salt;
 
 struct xml_doc {
     struct arena *arena;
@@ -129,6 +140,46 @@ static enum rc run(struct reading *reading, const char *bytes, size_t len, struc
                                             : XML_ErrorString(XML_GetErrorCode(reading->parser)));
 }
 
+static void free_parser(void *parser)
+{
+    XML_ParserFree(parser);
+}
+
+static void set_up(void)
+{
+    if (pthread_key_create(&parsers, free_parser) != 0 ||
+        getrandom(&salt, sizeof(salt), 0) != sizeof(salt)) {
+        abort();
+    }
+}
+
+static XML_Parser acquire_parser(void)
+{
+    XML_Parser parser;
+
+    pthread_once(&once, set_up);
+    parser = pthread_getspecific(parsers);
+    if (parser != NULL) {
+        XML_ParserReset(parser, NULL);
+    } else {
+        parser = XML_ParserCreate(NULL);
+        if (parser == NULL || pthread_setspecific(parsers, parser) != 0) {
+            abort();
+        }
+    }
+    XML_SetHashSalt(parser, salt | 1);
+    return parser;
+}
+
+/** It holds a copy of what it has read. */
+static void release_parser(XML_Parser parser, size_t len)
+{
+    if (len > KEPT_BYTES) {
+        pthread_setspecific(parsers, NULL);
+        free_parser(parser);
+    }
+}
+
 enum rc xml_parse(const void *bytes, size_t len, struct xml_doc **ret_doc, struct err *err)
 {
     scoped(xml_free) struct xml_doc *doc = mem_new(struct xml_doc);
@@ -145,12 +196,9 @@ enum rc xml_parse(const void *bytes, size_t len, struct xml_doc **ret_doc, struc
         len--;
     }
     doc->arena = arena_new();
-    reading.parser = XML_ParserCreate(NULL);
-    if (reading.parser == NULL) {
-        abort();
-    }
+    reading.parser = acquire_parser();
     rc = run(&reading, text, len, err);
-    XML_ParserFree(reading.parser);
+    release_parser(reading.parser, len);
     for (unsigned i = 0; i < XML_DEPTH_MAX; i++) {
         strbuf_done(&reading.open[i].text);
     }

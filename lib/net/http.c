@@ -176,7 +176,7 @@ void http_watch(struct http_transfer *transfer)
 static void time_out(struct http_transfer *transfer, int64_t now_ms)
 {
     const bool total = transfer->total_ms > 0 && transfer->began_ms + transfer->total_ms <= now_ms;
-    char origin[300];
+    char origin[HTTP_ORIGIN_MAX];
     struct err err;
 
     http_url_origin(transfer->url, origin, sizeof(origin));

@@ -14,8 +14,17 @@
 
 struct watcher;
 
+#define HTTP_ORIGIN_MAX 300
+
 #define HTTP_HEADERS_MAX 256
 #define HTTP_HEAD_BYTES (64u << 10)
+
+/** Where URLs lead that have passed http_url_check(). */
+struct http_place {
+    char origin[HTTP_ORIGIN_MAX]; /**< "https://host:port"; "": none has. */
+    bool loopback;                /**< It is this host, or what its hypervisor answers. */
+    bool is_new;                  /**< Set with each other origin. */
+};
 
 struct http_transfer {
     struct http_client *client;
@@ -36,8 +45,10 @@ struct http_transfer {
     void (*progress)(uint64_t sent_bytes, void *arg);
     struct http_transfer *next_progress;
     bool progressed;
-    char custom[16]; /**< CURLOPT_CUSTOMREQUEST as it is set now. */
-    bool direct;     /**< CURLOPT_PROXY likewise. */
+    char custom[16];         /**< CURLOPT_CUSTOMREQUEST as it is set now. */
+    bool direct;             /**< CURLOPT_PROXY likewise. */
+    struct http_place place; /**< Of this call and the last. */
+    CURLU *root;             /**< "https://host:port/", as libcurl reads it. */
 
     /* what comes */
     unsigned status;
@@ -81,8 +92,9 @@ struct http_client {
 /* ---- http_url.c: pure */
 
 /** RC_INVALID for another scheme than http and https, a user in it, control characters or blanks,
- * and for plain http to a host that is neither loopback nor in `allow_plain`. */
-enum rc http_url_check(const char *url, const char *allow_plain, bool *ret_loopback,
+ * and for plain http to a host that is neither loopback nor in `allow_plain`. A URL of the origin
+ * that `place` tells of already is not taken apart again. */
+enum rc http_url_check(const char *url, const char *allow_plain, struct http_place *place,
                        struct err *err);
 /** "https://host:port", for messages: what follows may hold a signature. */
 void http_url_origin(const char *url, char *ret_origin, size_t size);

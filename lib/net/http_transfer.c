@@ -7,6 +7,9 @@
  *
  * A small body travels in the same segment as the headers (libcurl's POSTFIELDS, whatever the
  * method); a large one is read piece by piece, which also shows how far it is.
+ *
+ * libcurl takes a URL apart and puts it together again in each transfer, piece by piece. So where
+ * no proxy must be told of it, the origin is taken apart once, and path and query go as they are.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -237,6 +240,7 @@ struct http_transfer *http_transfer_new(struct http_client *client)
         curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, client->ca_bundle);
     }
     curl_easy_setopt(easy, CURLOPT_PROXY, client->any_proxy ? client->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, client->any_proxy ? NULL : "*");
     transfer->direct = !client->any_proxy;
     return transfer;
 }
@@ -244,6 +248,7 @@ struct http_transfer *http_transfer_new(struct http_client *client)
 void http_transfer_free(struct http_transfer *transfer)
 {
     curl_easy_cleanup(transfer->easy);
+    curl_url_cleanup(transfer->root);
     strbuf_done(&transfer->text);
     strbuf_done(&transfer->head);
     strbuf_done(&transfer->kept);
@@ -462,12 +467,55 @@ static void set_times(struct http_transfer *transfer, const struct http_call *ca
     transfer->began_ms = transfer->moved_ms = now_mono_ms();
 }
 
+/** What goes to this host goes through no other. */
+static void set_proxy(struct http_transfer *transfer)
+{
+    const struct http_client *client = transfer->client;
+    const bool direct = transfer->place.loopback || !client->any_proxy;
+
+    if (direct != transfer->direct) {
+        curl_easy_setopt(transfer->easy, CURLOPT_PROXY, direct ? "" : client->proxy);
+        curl_easy_setopt(transfer->easy, CURLOPT_NOPROXY, direct ? "*" : NULL);
+        transfer->direct = direct;
+    }
+}
+
+/** Whether libcurl has read the origin by itself; then the rest of the URL is the target. */
+static bool has_root(struct http_transfer *transfer)
+{
+    struct http_place *place = &transfer->place;
+
+    if (place->is_new) {
+        curl_url_cleanup(transfer->root);
+        transfer->root = curl_url();
+        place->is_new = false;
+        if (curl_url_set(transfer->root, CURLUPART_URL, place->origin, 0) != CURLUE_OK) {
+            curl_url_cleanup(TAKE(transfer->root));
+        }
+    }
+    return transfer->root != NULL;
+}
+
+static void set_url(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    const char *target = transfer->url + strlen(transfer->place.origin);
+
+    if (has_root(transfer) && transfer->direct && target[0] == '/' && strchr(target, '#') == NULL) {
+        curl_easy_setopt(easy, CURLOPT_CURLU, transfer->root);
+        curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target);
+    } else { /* a proxy is told the whole of it; what is wrong with it libcurl says */
+        curl_easy_setopt(easy, CURLOPT_CURLU, NULL);
+        curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, NULL);
+        curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
+    }
+}
+
 enum rc http_transfer_set(struct http_transfer *transfer, const struct http_call *call,
                           struct err *err)
 {
     const struct http_client *client = transfer->client;
     CURL *easy = transfer->easy;
-    bool loopback, direct;
 
     transfer->progress = call->progress;
     transfer->body = call->body;
@@ -479,17 +527,13 @@ enum rc http_transfer_set(struct http_transfer *transfer, const struct http_call
     if (strlen(call->method) >= sizeof(transfer->custom)) {
         return err_set(err, RC_INVALID, "'%.40s' is no method", call->method);
     }
-    if (http_url_check(call->url, client->allow_plain, &loopback, err) != RC_OK ||
+    if (http_url_check(call->url, client->allow_plain, &transfer->place, err) != RC_OK ||
         set_text(transfer, call, err) != RC_OK) {
         return err->rc;
     }
-    direct = loopback || !client->any_proxy; /* what goes to this host goes through no other */
-    if (direct != transfer->direct) {
-        curl_easy_setopt(easy, CURLOPT_PROXY, direct ? "" : client->proxy);
-        transfer->direct = direct;
-    }
+    set_proxy(transfer);
+    set_url(transfer);
     set_method(transfer, call);
-    curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->line_count > 0 ? transfer->lines : NULL);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->connect_ms);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
@@ -519,7 +563,7 @@ static enum rc judge_code(const struct http_transfer *transfer, CURLcode result)
 
 enum rc http_transfer_judge(struct http_transfer *transfer, CURLcode result, struct err *err)
 {
-    char origin[300], why[CURL_ERROR_SIZE];
+    char origin[HTTP_ORIGIN_MAX], why[CURL_ERROR_SIZE];
 
     if (result == CURLE_OK) {
         return RC_OK;

@@ -119,18 +119,29 @@ void http_url_origin(const char *url, char *ret_origin, size_t size)
              rest);
 }
 
-enum rc http_url_check(const char *url, const char *allow_plain, bool *ret_loopback,
+static bool is_at(const char *url, const char *origin)
+{
+    const size_t len = strlen(origin);
+
+    return len > 0 && strncmp(url, origin, len) == 0 && authority_len(url + len) == 0;
+}
+
+enum rc http_url_check(const char *url, const char *allow_plain, struct http_place *place,
                        struct err *err)
 {
     const bool tls = strncasecmp(url, "https://", 8) == 0;
     const char *rest = url + (tls ? 8 : 7);
-    char host[256], origin[300];
+    const bool known = is_at(url, place->origin);
+    char host[256], origin[HTTP_ORIGIN_MAX];
 
+    if (known && bad_byte(url) == NULL) {
+        return RC_OK;
+    }
+    place->origin[0] = '\0';
+    http_url_origin(url, origin, sizeof(origin));
     if (!tls && strncasecmp(url, "http://", 7) != 0) {
-        http_url_origin(url, origin, sizeof(origin));
         return err_set(err, RC_INVALID, "'%s' is no http or https URL", origin);
     }
-    http_url_origin(url, origin, sizeof(origin));
     if (bad_byte(url) != NULL) {
         return err_set(err, RC_INVALID, "the URL at '%.200s' has a blank or a control character",
                        bad_byte(origin) == NULL ? origin : "?");
@@ -141,12 +152,14 @@ enum rc http_url_check(const char *url, const char *allow_plain, bool *ret_loopb
     if (!take_host(rest, host, sizeof(host))) {
         return err_set(err, RC_INVALID, "'%s' names no host", origin);
     }
-    *ret_loopback = is_loopback(host) || is_metadata(host);
-    if (!tls && !*ret_loopback && !is_named(host, allow_plain)) {
+    place->loopback = is_loopback(host) || is_metadata(host);
+    if (!tls && !place->loopback && !is_named(host, allow_plain)) {
         return err_set(err, RC_INVALID,
                        "plain http to '%s' is not allowed; use https, or name the host in "
                        "the list of hosts that may go without",
                        host);
     }
+    memcpy(place->origin, origin, sizeof(origin));
+    place->is_new = true;
     return RC_OK;
 }
