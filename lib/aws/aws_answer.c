@@ -154,15 +154,14 @@ static void read_ids(const struct http_answer *answer, struct aws_verdict *verdi
     const char *id = header(answer, "x-amz-request-id"), *second = header(answer, "x-amz-id-2");
     char both[sizeof(verdict->request_id)];
 
-    if (id[0] != '\0' && second[0] == '\0') {
-        keep(verdict->request_id, sizeof(verdict->request_id), id, SIZE_MAX);
-        return;
-    }
     if (id[0] == '\0') {
         id = header(answer, "x-amzn-requestid");
     }
-    snprintf(both, sizeof(both), "%s%s%s", id, second[0] != '\0' ? "/" : "", second);
-    keep(verdict->request_id, sizeof(verdict->request_id), both, sizeof(both));
+    if (second[0] != '\0') {
+        snprintf(both, sizeof(both), "%s/%s", id, second);
+        id = both;
+    }
+    keep(verdict->request_id, sizeof(verdict->request_id), id, SIZE_MAX);
 }
 
 static void read_headers(const struct http_answer *answer, struct aws_verdict *verdict)

@@ -224,7 +224,9 @@ void s3_etag(const char *text, char ret_etag[S3_ETAG])
     text += text[0] == '"';
     len = strlen(text);
     len -= len > 0 && text[len - 1] == '"';
-    snprintf(ret_etag, S3_ETAG, "%.*s", (int)MIN_OF(len, (size_t)S3_ETAG), text);
+    len = MIN_OF(len, (size_t)S3_ETAG - 1);
+    memcpy(ret_etag, text, len);
+    ret_etag[len] = '\0';
 }
 
 static int64_t iso_time_ms(const char *text)
