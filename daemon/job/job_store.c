@@ -239,7 +239,7 @@ static uint64_t crash_point(const char *variable)
 
     if (text != NULL && text[0] != '\0') {
         str_to_u64(text, &moves);
-        log_warn(LOG_JOB, "%s=%s: this daemon will kill itself", variable, text);
+        log_warn(LOG_JOB, "%s=%s: this daemon kills itself when it comes to that", variable, text);
     }
     return moves;
 }

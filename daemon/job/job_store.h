@@ -7,7 +7,8 @@
  *
  * Fault injection (docs/operations.md): with SEVIRD_CRASH_AT=N in the environment the daemon kills
  * itself with SIGKILL when its N-th move (births of jobs count) is durable and not yet observed;
- * with SEVIRD_CRASH_BEFORE=N when the N-th is about to be recorded.
+ * with the name of a state, or kind and state of a run, at the first such; with
+ * SEVIRD_CRASH_BEFORE=N when the N-th is about to be recorded.
  *
  * Thread:     the loop's; functions passed in run on a lane.
  * Completion: as lib/db/db_lane.h.

@@ -41,6 +41,7 @@ struct reading {
     struct open_node open[XML_DEPTH_MAX];
     unsigned depth, nodes;
     const char *refused; /**< Why we stopped it; NULL: we did not. */
+    void *copy;          /**< The parser's, of what it reads. */
 };
 
 static void refuse(struct reading *reading, const char *why)
@@ -125,13 +126,27 @@ static void on_text(void *arg, const XML_Char *text, int len)
     }
 }
 
+/** By way of the parser's own memory. */
+static enum XML_Status feed(struct reading *reading, const char *bytes, size_t len)
+{
+    if (len == 0) {
+        return XML_Parse(reading->parser, "", 0, XML_TRUE);
+    }
+    reading->copy = XML_GetBuffer(reading->parser, (int)len);
+    if (reading->copy == NULL) {
+        abort();
+    }
+    memcpy(reading->copy, bytes, len);
+    return XML_ParseBuffer(reading->parser, (int)len, XML_TRUE);
+}
+
 static enum rc run(struct reading *reading, const char *bytes, size_t len, struct err *err)
 {
     XML_SetUserData(reading->parser, reading);
     XML_SetElementHandler(reading->parser, on_start, on_end);
     XML_SetCharacterDataHandler(reading->parser, on_text);
     XML_SetStartDoctypeDeclHandler(reading->parser, on_doctype);
-    if (XML_Parse(reading->parser, bytes, (int)len, XML_TRUE) == XML_STATUS_OK) {
+    if (feed(reading, bytes, len) == XML_STATUS_OK) {
         return RC_OK;
     }
     return err_set(err, RC_CORRUPT, "XML line %lu: %s",
@@ -171,12 +186,15 @@ static XML_Parser acquire_parser(void)
     return parser;
 }
 
-/** It holds a copy of what it has read. */
-static void release_parser(XML_Parser parser, size_t len)
+/** What it has read, a role's credentials perhaps, does not outlive it in the parser. */
+static void release_parser(const struct reading *reading, size_t len)
 {
+    if (reading->copy != NULL) {
+        explicit_bzero(reading->copy, len);
+    }
     if (len > KEPT_BYTES) {
         pthread_setspecific(parsers, NULL);
-        free_parser(parser);
+        free_parser(reading->parser);
     }
 }
 
@@ -198,7 +216,7 @@ enum rc xml_parse(const void *bytes, size_t len, struct xml_doc **ret_doc, struc
     doc->arena = arena_new();
     reading.parser = acquire_parser();
     rc = run(&reading, text, len, err);
-    release_parser(reading.parser, len);
+    release_parser(&reading, len);
     for (unsigned i = 0; i < XML_DEPTH_MAX; i++) {
         strbuf_done(&reading.open[i].text);
     }

@@ -49,6 +49,7 @@ struct http_transfer {
     bool direct;             /**< CURLOPT_PROXY likewise. */
     struct http_place place; /**< Of this call and the last. */
     CURLU *root;             /**< "https://host:port/", as libcurl reads it. */
+    bool rooted;             /**< CURLOPT_CURLU is `root`. */
 
     /* what comes */
     unsigned status;

@@ -480,35 +480,57 @@ static void set_proxy(struct http_transfer *transfer)
     }
 }
 
-/** Whether libcurl has read the origin by itself; then the rest of the URL is the target. */
-static bool has_root(struct http_transfer *transfer)
+/** The origin as libcurl reads it; NULL: it refuses to, or loses what stands behind a '%'. */
+static CURLU *root_of(const struct http_place *place)
 {
+    CURLU *root = curl_url();
+
+    if (strchr(place->origin, '%') != NULL ||
+        curl_url_set(root, CURLUPART_URL, place->origin, 0) != CURLUE_OK) {
+        curl_url_cleanup(TAKE(root));
+    }
+    return root;
+}
+
+/** Whether it may go out as it is: libcurl drops fragments, and encodes what is not ASCII. */
+static bool is_target(const char *target)
+{
+    const char *c = target;
+
+    while (*c != '\0' && *c != '#' && (unsigned char)*c < 0x80) {
+        c++;
+    }
+    return target[0] == '/' && *c == '\0';
+}
+
+static enum rc set_url(struct http_transfer *transfer, struct err *err)
+{
+    CURL *easy = transfer->easy;
     struct http_place *place = &transfer->place;
+    const char *target = transfer->url + strlen(place->origin);
+    CURLcode code;
 
     if (place->is_new) {
         curl_url_cleanup(transfer->root);
-        transfer->root = curl_url();
-        place->is_new = false;
-        if (curl_url_set(transfer->root, CURLUPART_URL, place->origin, 0) != CURLUE_OK) {
-            curl_url_cleanup(TAKE(transfer->root));
-        }
+        transfer->root = root_of(place);
+        transfer->rooted = place->is_new = false;
     }
-    return transfer->root != NULL;
-}
-
-static void set_url(struct http_transfer *transfer)
-{
-    CURL *easy = transfer->easy;
-    const char *target = transfer->url + strlen(transfer->place.origin);
-
-    if (has_root(transfer) && transfer->direct && target[0] == '/' && strchr(target, '#') == NULL) {
-        curl_easy_setopt(easy, CURLOPT_CURLU, transfer->root);
-        curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target);
+    if (transfer->root != NULL && transfer->direct && is_target(target)) {
+        if (!transfer->rooted) { /* the URL of a call before would be asked for again */
+            curl_easy_setopt(easy, CURLOPT_URL, NULL);
+            curl_easy_setopt(easy, CURLOPT_CURLU, transfer->root);
+        }
+        transfer->rooted = true;
+        code = curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target);
     } else { /* a proxy is told the whole of it; what is wrong with it libcurl says */
+        transfer->rooted = false;
         curl_easy_setopt(easy, CURLOPT_CURLU, NULL);
         curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, NULL);
-        curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
+        code = curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
     }
+    return code == CURLE_OK ? RC_OK
+                            : err_set(err, RC_INVALID, "%s: a URL of %zu bytes", place->origin,
+                                      strlen(transfer->url));
 }
 
 enum rc http_transfer_set(struct http_transfer *transfer, const struct http_call *call,
@@ -532,7 +554,9 @@ enum rc http_transfer_set(struct http_transfer *transfer, const struct http_call
         return err->rc;
     }
     set_proxy(transfer);
-    set_url(transfer);
+    if (set_url(transfer, err) != RC_OK) {
+        return err->rc;
+    }
     set_method(transfer, call);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->line_count > 0 ? transfer->lines : NULL);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->connect_ms);

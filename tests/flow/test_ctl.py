@@ -51,7 +51,9 @@ def worked(running):
     """A daemon with two jobs DONE and one in quarantine."""
     running.sample.add("vil", ["S1", "S2"])
     catalog = running.sample.write_catalog()
-    running.post("/v1/submit", {"uris": [str(catalog), *map(str, running.sample.files)]})
+    running.post("/v1/submit", {"uris": [str(catalog)]})
+    running.wait_for(lambda status: status["jobs"]["DONE"] == 1)  # else the file may wait for its rows
+    running.post("/v1/submit", {"uris": [str(path) for path in running.sample.files]})
     running.wait_for(lambda status: status["jobs"]["DONE"] == 2)
     broken = running.raw / "broken.h5"
     broken.write_bytes(running.sample.files[0].read_bytes()[:1500])

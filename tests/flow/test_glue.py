@@ -96,9 +96,12 @@ def test_a_hundred_objects_that_come_during_a_run_are_one_more(moto, daemon):
         assert glue.crawls() == 1
         glue.let_go()
 
+        told = set()
+
         def all_done(status):
             for run in glue.job_runs():  # else it looks the later the longer a run has taken
-                if run["JobRunState"] == "SUCCEEDED":
+                if run["JobRunState"] == "SUCCEEDED" and run["Id"] not in told:
+                    told.add(run["Id"])
                     detail = {"jobName": "sevir-extract", "state": "SUCCEEDED", "jobRunId": run["Id"]}
                     moto.send(queue, event("Glue Job State Change", detail))
             return status["jobs"]["DONE"] == 101
@@ -146,6 +149,8 @@ def lives(daemon, objects):
         daemon.env["SEVIRD_CRASH_BEFORE"] = str(move)
         daemon.start(wait=False)
         if not died(daemon, objects):
+            daemon.kill()
+            del daemon.env["SEVIRD_CRASH_BEFORE"]
             return
         new = recorded(daemon) - known
         known |= new
@@ -170,7 +175,6 @@ def test_killed_after_every_record_it_starts_no_other_run(moto, daemon, by_local
             daemon.start(wait=False)
             assert died(daemon, 1), what
         del daemon.env["SEVIRD_CRASH_AT"]
-        daemon.start()
 
     ends_with_one_run(moto, daemon, by_local_engine, 1, walk)
 
@@ -189,6 +193,7 @@ def ends_with_one_run(moto, daemon, by_local_engine, objects, walk):
         for key in list(TABLES)[:objects]:
             moto.put("raw", key, TABLES[key])
         walk()
+        daemon.start()
         daemon.wait_for(lambda status: status["jobs"]["DONE"] == objects)
         made = tables(moto)
         assert len(made) == objects and made.items() <= by_local_engine[0].items()

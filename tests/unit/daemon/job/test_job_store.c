@@ -427,6 +427,7 @@ static bool is_killed(const char *variable, const char *value)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     fixture_remove_dir();
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 

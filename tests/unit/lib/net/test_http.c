@@ -126,17 +126,24 @@ static void a_connection_is_kept_and_used_again(void **state)
 
 static void a_path_goes_out_as_it_is(void **state)
 {
-    static const char *const paths[] = {"/", "/a/../b//c/.", "/%2e%2E/%C3%BC?a=%20&b", "/x?",
-                                        "?q=1"};
+    static const struct {
+        const char *path, *target;
+    } cases[] = {{"/", "/"},
+                 {"/a/../b//c/.", "/a/../b//c/."},
+                 {"/%2e%2E/%C3%BC?a=%20&b", "/%2e%2E/%C3%BC?a=%20&b"},
+                 {"?q=1", "/?q=1"}, /* from here on libcurl takes it apart */
+                 {"/x#y", "/x"},
+                 {"/\xc3\xbc", "/%c3%bc"},
+                 {"/x?", "/x?"}};
     struct outcome outcome = {0};
-    PLAY({.body = "1"}, {.body = "2"}, {.body = "3"}, {.body = "4"}, {.body = "5"});
+    PLAY({.body = "1"}, {.body = "2"}, {.body = "3"}, {.body = "4"}, {.body = "5"}, {.body = "6"},
+         {.body = "7"});
 
     (void)state;
-    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
-        scoped(free) char *line =
-            str_printf("GET %s%s HTTP/1.1\r\n", paths[i][0] == '?' ? "/" : "", paths[i]);
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        scoped(free) char *line = str_printf("GET %s HTTP/1.1\r\n", cases[i].target);
 
-        get((struct http_call){.method = "GET", .url = paths[i]}, &outcome);
+        get((struct http_call){.method = "GET", .url = cases[i].path}, &outcome);
         assert_int_equal(outcome.rc, RC_OK);
         assert_true(str_starts(fake_request(fake, i)->head, line));
     }
@@ -484,6 +491,23 @@ static void a_dead_connection_that_was_kept_costs_no_failure(void **state)
     assert_int_equal(fake_connections(fake), 3);
 }
 
+static void a_url_that_was_refused_leaves_nothing_in_the_handle(void **state)
+{
+    (void)state;
+    struct outcome outcome = {0};
+    PLAY({.body = "x"}, {.fault = FAKE_HANG_UP}, {.body = "z"});
+
+    http_send(client, &(struct http_call){.method = "GET", .url = "http://127.0.0.1:99999/"},
+              on_done, &outcome);
+    loop_run(loop);
+    assert_int_equal(outcome.rc, RC_INVALID);
+    for (unsigned i = 0; i < 2; i++) { /* the second is asked again, of the handle's URL */
+        get((struct http_call){.method = "GET", .url = "/"}, &outcome);
+        assert_int_equal(outcome.rc, RC_OK);
+    }
+    assert_string_equal(outcome.body, "z");
+}
+
 static void fresh_is_on_a_new_connection(void **state)
 {
     (void)state;
@@ -688,6 +712,7 @@ int main(void)
         TEST(what_tells_its_progress_can_be_canceled_there),
         TEST(a_redirect_is_an_answer),
         TEST(a_dead_connection_that_was_kept_costs_no_failure),
+        TEST(a_url_that_was_refused_leaves_nothing_in_the_handle),
         TEST(fresh_is_on_a_new_connection),
         TEST(connections_to_a_host_are_bounded_and_the_rest_waits),
         TEST(what_is_canceled_is_not_heard_of_again),
