@@ -61,15 +61,13 @@ packages() {
     [ -x $python ] || python=python3
 }
 
-# The flow tests' Python packages, once a list of them.
+# The flow tests' Python packages, once a list of them. They come while the compilers work.
 venv() {
     stamp=.venv/requirements.txt
     if ! cmp -s tests/requirements.txt $stamp; then
-        say "python packages"
-        quietly venv.log "$python" -m venv --clear .venv
-        quietly pip.log .venv/bin/pip install -q --disable-pip-version-check \
-            -r tests/requirements.txt
-        cp tests/requirements.txt $stamp
+        "$python" -m venv --clear .venv &&
+            .venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt &&
+            cp tests/requirements.txt $stamp
     fi
 }
 
@@ -111,7 +109,10 @@ release() {
 flow() {
     release
     say "flow"
-    venv
+    wait "$venv" || {
+        tail -n 60 $logs/venv.log
+        die "the Python packages cannot be installed; the log is $logs/venv.log"
+    }
     rm -f $logs/flow.xml
     # They wait for servers and time-outs more than they compute: one more than there are processors.
     .venv/bin/python -m pytest tests/flow -n $((jobs + 1)) --dist worksteal --timeout 600 -q -rfEs \
@@ -145,6 +146,11 @@ run_part() {
 [ $# -gt 0 ] || set -- lint unit fuzz flow threads clang
 mkdir -p $logs
 packages
+case " $* " in *" flow "*)
+    venv >$logs/venv.log 2>&1 &
+    venv=$!
+    ;;
+esac
 build build-asan gcc address,undefined
 for part; do
     run_part "$part"
