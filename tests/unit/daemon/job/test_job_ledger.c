@@ -136,10 +136,12 @@ static void a_length_that_cannot_be_is_refused(void **state)
     struct err err;
 
     (void)state;
+    /* What the table would say of a gigabyte and more, which nobody writes for it. */
     assert_int_equal(db_exec(db,
-                             "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
+                             "CREATE TEMP VIEW drafts(job, part, bytes) AS"
+                             " WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
                              "  WHERE i < 1100)"
-                             " INSERT INTO drafts SELECT 9, i, zeroblob(1000000) FROM n",
+                             " SELECT 9, i, zeroblob(1000000) FROM n",
                              &err),
                      RC_OK);
     assert_int_equal(job_draft_read(db, 9, &bytes, &len, &err), RC_CORRUPT);
