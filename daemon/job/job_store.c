@@ -232,14 +232,24 @@ static void show_count(struct job_store *store, enum job_state state)
                (double)store->counts[state]);
 }
 
-static uint64_t crash_point(const char *variable)
+/** How many moves it is to live, or else the name of its last one, where names are taken. */
+static uint64_t crash_point(const char *variable, const char **ret_name)
 {
     const char *text = getenv(variable);
     uint64_t moves = 0;
+    bool named;
 
-    if (text != NULL && text[0] != '\0') {
-        str_to_u64(text, &moves);
+    if (text == NULL || text[0] == '\0') {
+        return 0;
+    }
+    named = !str_to_u64(text, &moves) && ret_name != NULL;
+    if (named) {
+        *ret_name = text;
+    }
+    if (named || moves > 0) {
         log_warn(LOG_JOB, "%s=%s: this daemon kills itself when it comes to that", variable, text);
+    } else {
+        log_warn(LOG_JOB, "%s=%s is no number of moves, and does nothing", variable, text);
     }
     return moves;
 }
@@ -261,9 +271,8 @@ enum rc job_store_open(struct services *services, const char *state_dir,
         know_id(db, store, err) != RC_OK) {
         return err_wrap(err, "state");
     }
-    store->crash_at = crash_point("SEVIRD_CRASH_AT");
-    store->crash_name = store->crash_at == 0 ? getenv("SEVIRD_CRASH_AT") : NULL;
-    store->crash_before = crash_point("SEVIRD_CRASH_BEFORE");
+    store->crash_at = crash_point("SEVIRD_CRASH_AT", &store->crash_name);
+    store->crash_before = crash_point("SEVIRD_CRASH_BEFORE", NULL);
     for (unsigned s = 0; s < JOB_STATE_COUNT; s++) {
         show_count(store, s);
     }
