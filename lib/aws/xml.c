@@ -182,7 +182,7 @@ static XML_Parser acquire_parser(void)
             abort();
         }
     }
-    XML_SetHashSalt(parser, salt | 1);
+    XML_SetHashSalt(parser, salt | 1); /* 0 would be expat's to choose, with each document */
     return parser;
 }
 

@@ -15,7 +15,6 @@
 struct watcher;
 
 #define HTTP_ORIGIN_MAX 300
-
 #define HTTP_HEADERS_MAX 256
 #define HTTP_HEAD_BYTES (64u << 10)
 
@@ -23,7 +22,7 @@ struct watcher;
 struct http_place {
     char origin[HTTP_ORIGIN_MAX]; /**< "https://host:port"; "": none has. */
     bool loopback;                /**< It is this host, or what its hypervisor answers. */
-    bool is_new;                  /**< Set with each other origin. */
+    bool is_new;                  /**< Set with each other origin, for who acts on it to clear. */
 };
 
 struct http_transfer {
