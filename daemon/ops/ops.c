@@ -277,7 +277,7 @@ static bool names_us(const char *header, const char *address)
     uint64_t port;
     struct err err;
 
-    if (header == NULL || !split_host(header, host, &port) ||
+    if (!split_host(header, host, &port) ||
         conf_listen_parse(address, &ours, &err) != RC_OK || port != ours.port) {
         return false;
     }
@@ -291,6 +291,20 @@ static bool names_us(const char *header, const char *address)
     }
     return !ours.loopback && gethostname(self, sizeof(self) - 1) == 0 &&
            strcasecmp(host, self) == 0;
+}
+
+/** One Host header, as RFC 9112 (3.2) has it, and it names us: of two, a proxy before us might have
+ * gone by the other. */
+static bool is_meant(const struct http_request *request, const char *address)
+{
+    unsigned named = 0;
+
+    for (unsigned i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, "Host") == 0) {
+            named += names_us(request->headers[i].value, address) ? 1 : 2;
+        }
+    }
+    return named == 1;
 }
 
 static bool may_write(const struct http_request *request)
@@ -363,7 +377,7 @@ static void serve(struct ops *ops, const struct http_request *request,
     *call = (struct ops_call){
         .ops = ops, .request = request, .responder = responder, .over_tcp = over_tcp};
     ops->refs++;
-    if (over_tcp && !names_us(http_request_header(request, "Host"), ops->http_address)) {
+    if (over_tcp && !is_meant(request, ops->http_address)) {
         ops_problem(call, 421, "the Host header does not name this listener, '%s'",
                     ops->http_address);
         return;

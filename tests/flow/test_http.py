@@ -62,6 +62,19 @@ def test_the_host_header_must_name_the_listener(running):
         assert b"sevird/" not in answer.body
 
 
+def test_one_host_header_and_no_second(running):
+    host, port = running.http_address
+    good, evil = f"{host}:{port}", f"evil.example:{port}"
+    for hosts, status in (((), 421), ((good,), 200), ((good, evil), 421), ((evil, good), 421), ((good, good), 421)):
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection.putrequest("GET", "/healthz", skip_host=True)
+        for name in hosts:
+            connection.putheader("Host", name)
+        connection.endheaders()
+        assert connection.getresponse().status in ((status,) if status == 200 else (400, status)), hosts
+        connection.close()
+
+
 def test_head_has_the_headers_and_no_body(running):
     for path in ("/v1/status", "/metrics", "/", "/v1/events", "/nowhere"):
         head = running.request("HEAD", path)
