@@ -34,18 +34,36 @@ static void check_space(struct doctor *doctor, const char *dir)
                 "%s free at '%s'", str_from_bytes(left, text), dir);
 }
 
+/** Where it would be made: systemd makes the service's, the daemon any other with what is above. */
+static void check_above(struct doctor *doctor, const char *dir)
+{
+    scoped(free) char *above = str_dup(dir);
+    char *slash;
+
+    while ((slash = strrchr(above, '/')) != NULL && access(above, F_OK) != 0) {
+        *slash = '\0';
+    }
+    if (access(above[0] != '\0' ? above : "/", W_OK | X_OK) == 0) {
+        doctor_find(doctor, FINDING_WARN, "state.dir", "the daemon makes it at its first start",
+                    "'%s' is not there yet", dir);
+    } else {
+        doctor_find(doctor, FINDING_WARN, "state.dir",
+                    "make it for the daemon's user; systemd does so for its service",
+                    "'%s' is not there, and in '%s' this user makes none: %s", dir,
+                    above[0] != '\0' ? above : "/", strerror(errno));
+    }
+}
+
 static void check_state(struct doctor *doctor)
 {
     scoped(free) char *dir = str_dup(doctor->conf->state_dir);
     struct stat st;
 
-    if (stat(dir, &st) != 0) {
-        const bool missing = errno == ENOENT;
-
-        doctor_find(doctor, missing ? FINDING_WARN : FINDING_FAIL, "state.dir",
-                    missing ? "the daemon makes it at its first start, if it may"
-                            : "let the daemon's user enter it",
-                    "'%s': %s", dir, strerror(errno));
+    if (stat(dir, &st) != 0 && errno == ENOENT) {
+        check_above(doctor, dir);
+    } else if (stat(dir, &st) != 0) {
+        doctor_find(doctor, FINDING_FAIL, "state.dir", "let the daemon's user enter it", "'%s': %s",
+                    dir, strerror(errno));
     } else if (!S_ISDIR(st.st_mode)) {
         doctor_find(doctor, FINDING_FAIL, "state.dir", "name a directory in state_dir",
                     "'%s' is no directory", dir);

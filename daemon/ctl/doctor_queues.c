@@ -12,6 +12,7 @@
 #include "lib/store/uri.h"
 
 #define RECEIVES_LEAST 5
+#define KEPT_LEAST_S 86400 /**< A night's outage; SQS keeps messages four days unless told. */
 
 struct queue_look {
     struct doctor *doctor;
@@ -53,6 +54,25 @@ static json_t *ask_attributes(struct doctor *doctor, const char *url, struct err
 }
 
 /* ---- leases and dead letters ---- */
+
+/** SQS counts from the sending, and deletes what somebody holds as well. */
+static void check_retention(const struct queue_look *look)
+{
+    const uint64_t own_s = number_of(look->attributes, "MessageRetentionPeriod");
+    const uint64_t held_s = (uint64_t)look->doctor->conf->sources_sqs_visibility_ms / 1000;
+
+    if (own_s >= KEPT_LEAST_S) {
+        doctor_find(look->doctor, FINDING_OK, "queue.retention", "",
+                    "the queue keeps messages for %" PRIu64 " s", own_s);
+    } else {
+        doctor_find(look->doctor, own_s <= held_s ? FINDING_FAIL : FINDING_WARN, "queue.retention",
+                    "raise the queue's MessageRetentionPeriod to 345600, SQS' own value, or more",
+                    "the queue keeps messages for %" PRIu64
+                    " s: what was told while no daemon ran is gone after that, until a listing "
+                    "finds it",
+                    own_s);
+    }
+}
 
 static void check_visibility(const struct queue_look *look)
 {
@@ -449,6 +469,7 @@ static void check_queue(struct queue_look *look)
     look->attributes = attributes;
     doctor_find(look->doctor, FINDING_OK, "queue.exists", "", "'%s' holds %" PRIu64 " messages",
                 look->url, number_of(attributes, "ApproximateNumberOfMessages"));
+    check_retention(look);
     check_visibility(look);
     check_redrive(look);
     if (look->notifications != NULL) {

@@ -99,7 +99,7 @@ def test_a_good_set_up_is_well(setup):
     for check in ("config", "state.dir", "state.space", "helper", "socket", "raw.credentials", "clock",
                   "raw.list", "raw.region", "raw.get", "raw.versioning", "processed.put",
                   "processed.conditions", "processed.get", "processed.delete", "processed.lifecycle",
-                  "aws.credentials", "queue.exists", "queue.visibility", "queue.redrive", "queue.dead",
+                  "aws.credentials", "queue.exists", "queue.retention", "queue.visibility", "queue.redrive", "queue.dead",
                   "queue.dead_retention", "bucket.created", "bucket.removed", "queue.policy", "topic",
                   "athena.workgroup", "athena.database"):  # fmt: skip
         assert check in seen, check
@@ -161,6 +161,10 @@ FAULTS = {
         lambda s: config(s, processed={"uri": "s3://gone/"}), "processed.put", "FAIL", "gone"),
     "no such queue": (lambda s: queue_url(s, lambda u: u + "x"), "queue.exists", "FAIL", "eventsx"),
     "visibility": (lambda s: sqs(s, VisibilityTimeout="30"), "queue.visibility", "WARN", "30 s"),
+    "messages go soon": (
+        lambda s: sqs(s, MessageRetentionPeriod="3600"), "queue.retention", "WARN", "3600 s"),
+    "messages go while they are held": (
+        lambda s: sqs(s, MessageRetentionPeriod="60"), "queue.retention", "FAIL", "60 s"),
     "no dead-letter queue": (
         lambda s: sqs(s, RedrivePolicy=""), "queue.redrive", "FAIL", "no dead-letter queue"),
     "few receives": (
@@ -215,6 +219,7 @@ FAULTS = {
     "no such database of the catalog": (
         lambda s: config(s, catalog={"engine": "glue"}, athena={"database": "sevir"}, glue={"database": "lost"}),
         "glue.database", "FAIL", "lost"),
+    "no state directory yet": (lambda s: s.daemon.state.rmdir(), "state.dir", "WARN", "not there yet"),
     "a state directory that is a file": (
         lambda s: (s.daemon.state.rmdir(), s.daemon.state.write_text("")), "state.dir", "FAIL", "no directory"),
     "a configuration that is wrong": (lambda s: config(s, raw={"url": "x"}), "config", "FAIL", "raw.url"),
