@@ -57,7 +57,8 @@ static enum rc look_at(struct db *db, struct batch *batch, unsigned i, struct er
     if (intake_find(db, sighting, &known, &row, err) != RC_OK) {
         return err->rc;
     }
-    if (sighting->source != SIGHTING_SUBMIT && intake_decide(&known, sighting) == SAYS_NOTHING) {
+    if (sighting->source != SIGHTING_SUBMIT &&
+        intake_decide(&known, sighting, batch->news.shared) == SAYS_NOTHING) {
         batch->results[i] = (struct intake_result){.outcome = OUTCOME_KNOWN, .job = known.job};
         batch->open[i] = false;
         batch->open_count--;
@@ -298,6 +299,7 @@ void intake_sight(struct intake *intake, const struct sighting *sightings, unsig
     batch->results = arena_alloc(batch->arena, (count + 1) * sizeof(batch->results[0]));
     batch->open = arena_alloc(batch->arena, count + 1);
     batch->news.arena = batch->arena;
+    batch->news.shared = intake->services->leases != NULL;
     for (unsigned i = 0; i < count; i++) {
         take_sighting(batch, i, &sightings[i]);
         batch->open_count += batch->open[i];

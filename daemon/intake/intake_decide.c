@@ -89,10 +89,22 @@ static bool is_older(const struct known *known, const struct sighting *sighting)
     return sighting->modified_ms < (whole ? known->modified_ms / 1000 * 1000 : known->modified_ms);
 }
 
-static enum verdict decide_gone(const struct known *known, const struct sighting *sighting)
+/** A message comes to one daemon only. What it tells the end of, another may have published that is
+ * not there any more, and then no listing of ours would ever miss it. */
+bool intake_may_be_anothers(const struct sighting *sighting, bool shared)
+{
+    return shared && sighting->gone && sighting->source == SIGHTING_SQS;
+}
+
+static enum verdict decide_gone(const struct known *known, const struct sighting *sighting,
+                                bool shared)
 {
     if (known->id == 0 || !known->live) {
-        return SAYS_UNKNOWN;
+        const bool later = known->id == 0 ||
+                           (both_sequenced(known, sighting) &&
+                            intake_compare_sequencers(sighting->sequencer, known->sequencer) > 0);
+
+        return later && intake_may_be_anothers(sighting, shared) ? SAYS_GONE : SAYS_UNKNOWN;
     }
     if (both_sequenced(known, sighting)) {
         return intake_compare_sequencers(sighting->sequencer, known->sequencer) < 0 ? SAYS_OLDER
@@ -105,10 +117,10 @@ static enum verdict decide_gone(const struct known *known, const struct sighting
     return SAYS_GONE;
 }
 
-enum verdict intake_decide(const struct known *known, const struct sighting *sighting)
+enum verdict intake_decide(const struct known *known, const struct sighting *sighting, bool shared)
 {
     if (sighting->gone) {
-        return decide_gone(known, sighting);
+        return decide_gone(known, sighting, shared);
     }
     if (known->id == 0) {
         return SAYS_NEW;

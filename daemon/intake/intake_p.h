@@ -28,8 +28,10 @@ enum verdict {
     SAYS_UNKNOWN, /**< Gone, of something that nothing is known of. */
 };
 
-/** Pure. */
-enum verdict intake_decide(const struct known *known, const struct sighting *sighting);
+/** Pure. `shared`: other daemons publish to the same store. */
+enum verdict intake_decide(const struct known *known, const struct sighting *sighting, bool shared);
+/** Pure: whether an end that is told may be that of something which another daemon has made. */
+bool intake_may_be_anothers(const struct sighting *sighting, bool shared);
 /** Pure: by AWS's rule for one key: the shorter is padded on the right with zeros. <0, 0, >0. */
 int intake_compare_sequencers(const char *a, const char *b);
 /** Pure: whether the key is none of ours: hidden, or a folder's marker. */
@@ -39,6 +41,7 @@ bool intake_ignores(const char *key);
  * arena. */
 struct intake_news {
     struct arena *arena;
+    bool shared; /**< Other daemons publish to the same store; set before the deciding. */
     struct job_born *born;
     unsigned born_count;
     struct job_moved *moved;

@@ -381,12 +381,16 @@ static enum rc record_new(struct db *db, uint64_t object, const struct sighting 
     return insert_sighting(db, object, sighting, ret_result, err);
 }
 
+/** `made`: by us, or perhaps by another; only then there is something to retire. */
 static enum rc record_gone(struct db *db, uint64_t object, bool made,
                            const struct sighting *sighting, struct intake_news *news,
                            struct intake_result *ret_result, struct err *err)
 {
     uint64_t before = INT64_MAX;
 
+    if (object == 0 && insert_object(db, sighting, &object, err) != RC_OK) {
+        return err->rc;
+    }
     if (mark_gone(db, object, sighting, err) != RC_OK) {
         return err->rc;
     }
@@ -468,7 +472,8 @@ enum rc intake_record(struct db *db, const struct sighting *sighting, struct int
     if (intake_find(db, sighting, &known, &row, err) != RC_OK) {
         return err->rc;
     }
-    const enum verdict verdict = intake_decide(&known, sighting);
+    const enum verdict verdict = intake_decide(&known, sighting, news->shared);
+    const bool made = known.made || intake_may_be_anothers(sighting, news->shared);
 
     db_reset(row); /* its strings are not used from here on */
     *ret_result = (struct intake_result){.outcome = OUTCOME_KNOWN, .job = known.job};
@@ -482,7 +487,7 @@ enum rc intake_record(struct db *db, const struct sighting *sighting, struct int
     case SAYS_NEW:
         return record_new(db, known.id, sighting, news, ret_result, err);
     case SAYS_GONE:
-        return record_gone(db, known.id, known.made, sighting, news, ret_result, err);
+        return record_gone(db, known.id, made, sighting, news, ret_result, err);
     case SAYS_DOUBT:
         ret_result->outcome = OUTCOME_OLDER;
         if (set_doubt(db, known.id, sighting->etag, err) != RC_OK) {
