@@ -13,6 +13,7 @@
 #include "daemon/job/job_digest.h"
 #include "daemon/job/job_draft.h"
 #include "daemon/job/job_ledger.h"
+#include "daemon/job/job_outputs.h"
 #include "daemon/job/job_store.h"
 #include "daemon/metrics.h"
 #include "lib/base/log.h"
@@ -37,7 +38,7 @@ static void next_step(struct etl *etl)
         etl->clean = half_made ? JOB_CLEAN_ALL : JOB_CLEAN_HALF_MADE;
     } else {
         etl->step++;
-        if (etl->adopted != NULL && etl->step == WITHDRAW) {
+        if (etl->adopted != NULL && etl->step == CURRENT) {
             etl->step = DRAFT; /* there is nothing to make */
         }
         if (etl->step == CLEAN) { /* only ever entered by a failure */
@@ -141,7 +142,7 @@ static void leave_lease(struct etl *etl, enum job_event event)
     }
 }
 
-/* ---- READ_MANIFEST, WITHDRAW: it stops vouching before its outputs change ---- */
+/* ---- READ_MANIFEST, CURRENT, WITHDRAW: it stops vouching before its outputs change ---- */
 
 static bool manifest_is_ours(const struct etl *etl, const struct job_manifest *manifest)
 {
@@ -173,9 +174,12 @@ static void on_manifest(struct job_manifest *found, const struct err *err, void 
         /* A manifest that nobody can read vouches for nothing; what it listed cannot be known. */
         log_warn(LOG_ETL, "%s: it will be replaced", err->text);
     } else if (err != NULL || found == NULL || found->retired || manifest_is_ours(etl, found)) {
-        if (err == NULL && found != NULL && !found->retired && etl->services->leases != NULL) {
-            etl->adopted = TAKE(found->bytes);
-            etl->adopted_len = found->len;
+        if (err == NULL && found != NULL && !found->retired) {
+            if (etl->services->leases != NULL) {
+                etl->adopted = TAKE(found->bytes);
+                etl->adopted_len = found->len;
+            }
+            etl->vouching = TAKE(manifest);
         }
         on_step_done(err, etl);
         return;
@@ -187,6 +191,30 @@ static void on_manifest(struct job_manifest *found, const struct err *err, void 
     on_step_done(NULL, etl);
 }
 
+static void on_current(const struct store_object *object, const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+    struct err changed;
+
+    if (err != NULL ? err->rc == RC_NOT_FOUND : strcmp(object->etag, etl->job->object.etag) != 0) {
+        err_set(&changed, RC_CHANGED, "the object %s",
+                err != NULL ? "is gone" : "has changed since it was crawled");
+        err = &changed;
+    }
+    on_step_done(err, etl);
+}
+
+/** Another daemon may have been told of a newer version and have published that. Ours would be read
+ * all the same where the bucket keeps versions. */
+static void check_current(struct etl *etl)
+{
+    if (etl->withdrawn == NULL || etl->services->leases == NULL) {
+        next_step(etl);
+    } else {
+        store_head(etl->services->raw, etl->job->object.key, on_current, etl);
+    }
+}
+
 static void withdraw(struct etl *etl)
 {
     /* The list itself is borrowed until it is done, so it may not be ours. */
@@ -196,21 +224,21 @@ static void withdraw(struct etl *etl)
 
 /* ---- ADOPT: another daemon has done the very same work, unless it was we ourselves ---- */
 
-static enum rc run_ask_claims(struct db *state, void *arg, struct err *err)
+static enum rc run_ask_again(struct db *state, void *arg, struct err *err)
 {
     struct etl *etl = arg;
 
-    return job_claims_any(state, etl->job->object.id, &etl->made_here, err);
+    return job_makes_again(state, etl->job, etl->rows_digest, &etl->again, err);
 }
 
-static void on_claims_known(const struct err *err, void *arg)
+static void on_again_known(const struct err *err, void *arg)
 {
     struct etl *etl = arg;
 
-    if (etl->made_here) {
-        free(TAKE(etl->adopted)); /* it is to be made again */
+    if (etl->again) {
+        free(TAKE(etl->adopted));
     } else if (err == NULL) {
-        etl_end_early(etl, JOB_EV_FINISHED, "published by another daemon");
+        etl_end_early(etl, JOB_EV_FINISHED, JOB_REASON_FOREIGN);
         job_lease_set_foreign(etl->services->leases, etl->job->object.key);
     }
     on_step_done(err, etl);
@@ -303,12 +331,25 @@ static void on_cleaned(void *arg)
     etl_run(etl);
 }
 
+static void on_settled(const struct err *err, void *arg)
+{
+    struct etl *etl = arg;
+
+    if (err != NULL) { /* the ledger keeps them for the next run of the object, or its end */
+        log_warn(LOG_ETL, "outputs of '%s' could not be removed: %s", etl->job->object.key,
+                 err->text);
+    }
+    on_cleaned(etl);
+}
+
 /** What was half made before the claim, an earlier run has left: where stores are shared, only who
  * holds the claim may tell whether it is still the object's. */
 static void clean_up(struct etl *etl)
 {
-    if (etl->clean == JOB_CLEAN_HALF_MADE && etl->services->leases != NULL) {
+    if (etl->clean == JOB_CLEAN_HALF_MADE && etl->services->leases != NULL && !etl->leased) {
         on_cleaned(etl);
+    } else if (etl->vouching != NULL) { /* what is published is what would have been made */
+        job_outputs_settle(etl->services, etl->job, etl->vouching, &etl->robbed, on_settled, etl);
     } else {
         job_clean(etl->services, etl->job, etl->clean, &etl->robbed, on_cleaned, etl);
     }
@@ -340,6 +381,7 @@ static void finish(struct etl *etl)
         etl->part = etl_choose_part(etl);
     }
     etl->part->free(etl);
+    job_manifest_free(etl->vouching);
     free(etl->adopted);
     free(etl->withdrawn);
     free(etl->taken);
@@ -376,11 +418,15 @@ static void etl_run(struct etl *etl)
             next_step(etl);
             return;
         }
-        job_store_read(services->jobs, run_ask_claims, on_claims_known, etl);
+        job_store_read(services->jobs, run_ask_again, on_again_known, etl);
         return;
 
     case CLAIM: /* state.db: whose the keys are that we are about to write or withdraw; noted */
         job_store_write(services->jobs, run_claim, on_claimed, etl);
+        return;
+
+    case CURRENT: /* raw store: that it is not the newer version which vouches */
+        check_current(etl);
         return;
 
     case WITHDRAW: /* store: it is another version's, and stops vouching before outputs change */

@@ -37,6 +37,7 @@ struct etl {
         READ_MANIFEST,
         ADOPT,
         CLAIM,
+        CURRENT,
         WITHDRAW,
         MAKE,
         SYNC,
@@ -64,9 +65,10 @@ struct etl {
     /* Where other daemons publish to the same store (job_lease.h) */
     bool leased, robbed; /**< The claim is ours; it was, and is lost. */
     char robber[JOB_LEASE_WHO];
-    int64_t again_ms; /**< Another has it: when to look again. */
-    bool made_here;   /**< We have claims on its outputs. */
-    char *adopted;    /**< The manifest of another daemon that has done the same work. */
+    int64_t again_ms;              /**< Another has it: when to look again. */
+    bool again;                    /**< It is to be made whoever has published it. */
+    struct job_manifest *vouching; /**< That was there, of this very version and these rows. */
+    char *adopted;                 /**< The same, of another daemon: its text becomes our draft. */
     size_t adopted_len;
 
     char *withdrawn;     /**< Key of a manifest of another version; NULL: none. */

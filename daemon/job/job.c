@@ -126,6 +126,35 @@ int64_t job_order_ms(const char *key, uint64_t size, enum job_action action, int
     return sighted_ms + penalty_ms;
 }
 
+/* Claims do not tell: who takes over what another has published claims its keys, too. */
+enum rc job_makes_again(struct db *state, const struct job *job, const char *rows_digest,
+                        bool *ret_again, struct err *err)
+{
+    struct db_stmt *q =
+        db_prepare(state,
+                   "SELECT 1 FROM jobs AS j JOIN transitions AS t ON t.job = j.id"
+                   " WHERE j.object = ?1 AND j.etag = ?2 AND j.rows_digest = ?3"
+                   " AND t.to_state = 'DONE' AND t.reason <> '" JOB_REASON_FOREIGN "'"
+                   " UNION ALL SELECT 1 FROM (SELECT event FROM transitions WHERE job = ?4"
+                   " AND from_state = 'DONE' ORDER BY id DESC LIMIT 1) WHERE event = 'RETRY'"
+                   " LIMIT 1",
+                   err);
+
+    if (q == NULL) {
+        return err->rc;
+    }
+    db_bind_int(q, 1, (int64_t)job->object.id);
+    db_bind_text(q, 2, job->object.etag);
+    db_bind_text(q, 3, rows_digest);
+    db_bind_int(q, 4, (int64_t)job->id);
+    *ret_again = db_step(q, err);
+    if (db_failed(q)) {
+        return err->rc;
+    }
+    db_reset(q);
+    return RC_OK;
+}
+
 /** One load; a worker of the read lane has it meanwhile. */
 struct load {
     struct job_store *store;

@@ -102,6 +102,13 @@ enum job_event job_failure(const struct err *err, struct job_note *ret_note);
 /** Whether no further attempt of the job follows by itself; `attempts` are those it has in all. */
 bool job_failure_is_final(const struct job *job, enum rc rc, unsigned attempts);
 
+#define JOB_REASON_FOREIGN "published by another daemon"
+
+/** On a lane: whether what is published of this very object, from these rows, is to be made again
+ * when the job comes to it: an operator wants it again, or it was we who made it. */
+enum rc job_makes_again(struct db *state, const struct job *job, const char *rows_digest,
+                        bool *ret_again, struct err *err);
+
 /** Milliseconds until failure number `failures` (from 1) is retried: full jitter, that is evenly
  * between 0 and base * 2^(failures-1), at most `cap_ms`. `random` is any 64 bits. Pure. */
 int64_t job_backoff_ms(unsigned failures, int64_t base_ms, int64_t cap_ms, uint64_t random);

@@ -107,22 +107,6 @@ enum rc job_claims_take(struct db *state, uint64_t object, const char *const *ke
     return RC_OK;
 }
 
-enum rc job_claims_any(struct db *state, uint64_t object, bool *ret_any, struct err *err)
-{
-    struct db_stmt *q = db_prepare(state, "SELECT 1 FROM claims WHERE object = ? LIMIT 1", err);
-
-    if (q == NULL) {
-        return err->rc;
-    }
-    db_bind_int(q, 1, (int64_t)object);
-    *ret_any = db_step(q, err);
-    if (db_failed(q)) {
-        return err->rc;
-    }
-    db_reset(q);
-    return RC_OK;
-}
-
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

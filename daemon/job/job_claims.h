@@ -22,8 +22,6 @@
  * NULL when all went well), and it is remembered that `object` waits for it. */
 enum rc job_claims_take(struct db *state, uint64_t object, const char *const *keys, size_t count,
                         char **ret_taken, char **ret_owner, struct err *err);
-/** Whether the object has any claim: then it was we who made its outputs. */
-enum rc job_claims_any(struct db *state, uint64_t object, bool *ret_any, struct err *err);
 /** Give up every claim of `object` but those on `keys`. `ret_freed`: another waits for one of them.
  */
 enum rc job_claims_keep(struct db *state, uint64_t object, const char *const *keys, size_t count,

@@ -211,7 +211,7 @@ static void finish(struct publish *publish)
         note.waits = event == JOB_EV_DEFERRED && publish->again_ms != 0;
         note.retry_at_ms = publish->again_ms;
     } else if (publish->foreign) {
-        note.reason = "published by another daemon";
+        note.reason = JOB_REASON_FOREIGN;
     } else {
         const size_t count = publish->manifest->output_count;
         publish->job->outputs = count;

@@ -240,3 +240,102 @@ def test_a_store_proves_once_that_it_obeys_conditions(fake, daemon):
         daemon.wait_state(f"{name}.csv", "DONE")
     refused = fake.requests("s3.PutObject", status=412)
     assert [entry["key"] for entry in refused] == ["_claims/a.csv.json"]
+
+
+def test_an_update_is_made_once_as_well(fake, make_daemon):
+    """Who has made a version, or taken it over, takes over the next one all the same."""
+    daemons = pair(fake, make_daemon, lease="30s")
+    for daemon in daemons:
+        daemon.start()
+    for n in range(1, 6):
+        before = puts(fake)
+        fake.put("raw", "a.csv", f"n,word\n{n},x\n".encode())
+        for daemon in daemons:
+            daemon.wait_state("a.csv", "DONE")
+            daemon.wait_for(lambda _, d=daemon, want=[[n]]: d.query("SELECT n FROM a") == want)
+        for daemon in daemons:
+            daemon.wait_idle()
+        made = puts(fake) - before
+        assert set(made.values()) == {1} and "_manifests/a.csv.json" in made, (n, made)
+    # What an operator wants again is made again.
+    before = puts(fake)
+    job = max(daemons[1].get("/v1/jobs?limit=10")["jobs"], key=lambda found: found["id"])
+    daemons[1].ctl("retry", job["id"], check=0)
+    daemons[1].wait_for(lambda _: any(key.startswith("tables/") for key in puts(fake) - before))
+    daemons[1].wait_state("a.csv", "DONE")
+
+
+def test_a_repetition_that_fails_leaves_what_is_published(fake, daemon):
+    fake.equip(daemon).configure(
+        retry={"base": "10ms", "cap": "50ms", "attempts": 2}, aws={"retry": "10ms"}
+    )
+    prepare(daemon.sample)
+    daemon.start()
+    daemon.wait_idle()
+    before = fake.objects("processed")
+    fault = {"kind": "error", "code": "InternalError"}
+    fake.faults({"operation": "PutObject", "key": "^frames/", "times": -1, "fault": fault})
+    job = next(found for found in daemon.get("/v1/jobs?limit=10")["jobs"] if found["key"].endswith(".h5"))
+    daemon.ctl("retry", job["id"], check=0)
+    daemon.wait_state(job["key"], "QUARANTINED")
+    daemon.wait_idle()
+    after = {key: body for key, body in fake.objects("processed").items() if not key.startswith("_claims/")}
+    assert after == before
+    fake.faults()
+    daemon.ctl("retry", job["id"], check=0)
+    daemon.wait_state(job["key"], "DONE")
+    assert outputs_of(fake.objects("processed")) == outputs_of(before)
+
+
+def test_the_end_of_what_another_has_made_is_heeded(fake, make_daemon):
+    """Its message comes once, to who may know nothing of the object."""
+    one, two = pair(fake, make_daemon)
+    for name in "ab":
+        fake.put("raw", f"{name}.csv", b"n,word\n1,x\n")
+    one.start()
+    one.wait_idle()
+    queue = fake.queue(visibility_s=2, receives=20)
+    fake.notify("raw", queue)
+    fake.equip(two, queue=queue)
+    two.config["sources"]["list"]["interval"] = "1h"
+    one.wait_idle()
+    one.stop()
+    fake.delete("raw", "a.csv")
+    two.start()
+    two.wait_state("a.csv", "RETIRED")
+    two.wait_state("b.csv", "DONE")
+    fake.wait_empty(queue)
+    assert [key for key in fake.keys("processed", "tables/") if "b.csv" not in key] == []
+    assert json.loads(fake.get("processed", "_manifests/a.csv.json"))["state"] == "retired"
+    # What nobody has made ends, too, and leaves nothing.
+    fake.put("raw", "c.csv", b"n\n1\n")
+    fake.delete("raw", "c.csv")
+    fake.wait_empty(queue)
+    two.wait_idle()
+    assert not [key for key in fake.keys("processed", "tables/") if "c.csv" in key]
+
+
+def test_an_older_version_replaces_nothing_that_another_has_published(fake, make_daemon):
+    one, two = pair(fake, make_daemon)
+    fake.put("raw", "a.csv", b"n,word\n1,old\n")
+    one.env["SEVIRD_CRASH_AT"] = "CRAWLED"
+    one.start(wait=False)
+    assert one.wait_exit() == -9
+    fake.put("raw", "a.csv", b"n,word\n2,new\n")
+    two.start()
+    two.wait_state("a.csv", "DONE")
+    two.wait_idle()
+    two.stop()
+    before = fake.objects("processed")
+    # The first goes on before it hears of the new version.
+    fake.faults({
+        "operation": "ListObjectsV2", "bucket": "raw", "nth": 2, "times": 3,  # the first: is it there?
+        "fault": {"kind": "error", "code": "InternalError"},
+    })  # fmt: skip
+    del one.env["SEVIRD_CRASH_AT"]
+    one.start()
+    assert "has changed since it was crawled" in one.log()
+    one.wait_for(lambda _: one.query("SELECT n FROM a") == [[2]])
+    one.wait_idle()
+    after = {key: body for key, body in fake.objects("processed").items() if not key.startswith("_claims/")}
+    assert after == before
