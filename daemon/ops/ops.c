@@ -277,8 +277,8 @@ static bool names_us(const char *header, const char *address)
     uint64_t port;
     struct err err;
 
-    if (!split_host(header, host, &port) ||
-        conf_listen_parse(address, &ours, &err) != RC_OK || port != ours.port) {
+    if (!split_host(header, host, &port) || conf_listen_parse(address, &ours, &err) != RC_OK ||
+        port != ours.port) {
         return false;
     }
     const bool any = strcmp(ours.host, "0.0.0.0") == 0 || strcmp(ours.host, "::") == 0;
