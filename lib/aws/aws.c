@@ -432,6 +432,7 @@ static void attempt(struct aws_call *call, const struct credentials_value *value
                                    .sink_len = request->sink_len,
                                    .body_max = request->body_max,
                                    .idle_ms = request->idle_ms,
+                                   .wait_ms = request->wait_ms,
                                    .total_ms = request->total_ms,
                                    .fresh = request->fresh || call->fresh,
                                    .progress = request->progress != NULL ? on_progress : NULL};

@@ -205,7 +205,7 @@ struct aws_call *sqs_receive(struct aws *aws, const char *queue_url, unsigned ma
                                         .body = call->body.data,
                                         .body_len = call->body.len,
                                         .body_max = RECEIVE_MAX,
-                                        .idle_ms = (int64_t)wait_s * 1000 + SLACK_MS,
+                                        .wait_ms = (int64_t)wait_s * 1000,
                                         .total_ms = (int64_t)wait_s * 1000 + 2 * SLACK_MS,
                                         .attempts = 1,
                                         .check = check_received};

@@ -66,6 +66,7 @@ struct http_call {
     size_t body_max;    /**< Longest body that is kept; 0: HTTP_BODY_MAX. */
     int64_t connect_ms; /**< 0: HTTP_CONNECT_MS. */
     int64_t idle_ms;    /**< No byte in either direction for this long; 0: the client's. */
+    int64_t wait_ms;    /**< The server may be silent for so much longer: a long poll. */
     int64_t total_ms;   /**< 0: no limit. */
     bool fresh; /**< On a new connection with a fresh look-up of the name: after a failure. */
     /** May be NULL. Bytes of the body that libcurl has taken so far; on the loop. */

@@ -462,7 +462,8 @@ static enum rc set_text(struct http_transfer *transfer, const struct http_call *
 static void set_times(struct http_transfer *transfer, const struct http_call *call)
 {
     transfer->connect_ms = call->connect_ms > 0 ? call->connect_ms : HTTP_CONNECT_MS;
-    transfer->idle_ms = call->idle_ms > 0 ? call->idle_ms : transfer->client->idle_ms;
+    transfer->idle_ms =
+        (call->idle_ms > 0 ? call->idle_ms : transfer->client->idle_ms) + call->wait_ms;
     transfer->total_ms = call->total_ms;
     transfer->began_ms = transfer->moved_ms = now_mono_ms();
 }

@@ -62,8 +62,6 @@ SCRIPTS = {
 SCRIPTS["GetObject"].update(GET)
 SCRIPTS["ListObjectsV2"].update({**BODY, "empty-page": {"kind": "empty-page"}})
 SCRIPTS["DeleteObjects"].update({**BODY, "partial": {"kind": "partial"}})
-for name in ("silent", "stalled-body"):  # which a long poll bears for 15 s beyond its end
-    del SCRIPTS["ReceiveMessage"][name]
 SCRIPTS["ReceiveMessage"]["lease-ends-at-once"] = {"kind": "expire"}
 SCRIPTS["DeleteMessageBatch"].update({
     "partial": {"kind": "partial"}, "lost": {"kind": "lost"}, "stale": {"kind": "stale"},

@@ -402,6 +402,8 @@ static void silence_is_a_time_out_wherever_it_begins(void **state)
         assert_int_equal(outcome.rc, RC_TIMEOUT);
         assert_non_null(strstr(outcome.text, "nothing moved for 60 ms"));
     }
+    get((struct http_call){.method = "GET", .url = "/", .idle_ms = 60, .wait_ms = 50}, &outcome);
+    assert_non_null(strstr(outcome.text, "nothing moved for 110 ms"));
 }
 
 static void a_slow_answer_is_waited_for_up_to_the_total_time(void **state)
