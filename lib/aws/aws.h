@@ -83,7 +83,7 @@ struct aws_request {
     void *sink; /**< As in http.h. */
     size_t sink_len, body_max;
     int64_t idle_ms, wait_ms, total_ms; /**< As in http.h; of one attempt. */
-    unsigned attempts;         /**< 0: RETRY_ATTEMPTS; 1: never again. */
+    unsigned attempts;                  /**< 0: RETRY_ATTEMPTS; 1: never again. */
     bool fresh;   /**< On a new connection. On one that was used before, libcurl itself sends again
                    *   what was answered by nothing. */
     bool in_body; /**< A 200 may hold an <Error>: CopyObject, UploadPartCopy,
