@@ -10,7 +10,8 @@
  *
  *     RC_NOT_FOUND   404 and the services' names for it: NoSuchKey, QueueDoesNotExist...
  *     RC_DENIED      403, AccessDenied
- *     RC_HOST        credentials are missing, bad or expired, or our clock is wrong
+ *     RC_HOST        credentials are missing, bad or expired, our clock is wrong, or a key of KMS
+ *                    cannot be used
  *     RC_CHANGED     412 of an If-Match on a read; 404 of a version that was there
  *     RC_CONFLICT    412 of a conditional write, 409
  *     RC_THROTTLED   SlowDown, ThrottlingException...; retries are used up

@@ -91,14 +91,31 @@ static const struct known {
 };
 /* clang-format on */
 
-static const struct known *find(const char *code)
+/** KMS speaks through the others, and each spells its codes in a way of its own: "KMSDisabled"
+ * (SNS), "KmsDisabled" (SQS), "KMS.DisabledException" (S3). A key that cannot be used is mended by
+ * who runs this, and until then it is nobody's fault whose bytes it holds. */
+static const struct known *find_kms(const char *code, unsigned status)
+{
+    static const struct known busy = {"KMS", RC_THROTTLED, RETRY_THROTTLE, 0};
+    static const struct known unusable = {"KMS", RC_HOST, RETRY_NONE, 0};
+
+    if (strncasecmp(code, "KMS", 3) != 0) {
+        return NULL;
+    }
+    if (strstr(code, "Throttl") != NULL) {
+        return &busy;
+    }
+    return status < 500 ? &unusable : NULL;
+}
+
+static const struct known *find(const char *code, unsigned status)
 {
     for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
         if (strcmp(known[i].code, code) == 0) {
             return &known[i];
         }
     }
-    return NULL;
+    return find_kms(code, status);
 }
 
 static const char *header(const struct http_answer *answer, const char *name)
@@ -340,7 +357,7 @@ static enum retry_reason retry_of_status(unsigned status)
 static void classify(const struct aws_request *request, unsigned status,
                      struct aws_verdict *verdict)
 {
-    const struct known *entry = find(verdict->code);
+    const struct known *entry = find(verdict->code, status);
 
     verdict->rc = entry != NULL ? entry->rc : rc_of_status(request, status);
     verdict->retry = entry != NULL ? entry->retry : retry_of_status(status);

@@ -175,3 +175,13 @@ def test_buckets_are_found_where_they_are(life, status):
     life.cycle()
     redirected = [e for e in life.fake.requests() if e["status"] == status and e["agent"] == "sevird"]
     assert 2 <= len(redirected) <= 20, redirected
+
+
+@pytest.mark.parametrize("operation, bucket", [("GetObject", "raw"), ("PutObject", "processed")])
+def test_a_disabled_key_of_kms_is_waited_for(life, operation, bucket):
+    """Longer than attempts would last: nothing is quarantined for it."""
+    fault = {"kind": "error", "code": "KMS.DisabledException", "status": 400}
+    rule = {"service": "s3", "operation": operation, "bucket": bucket, "agent": "sevird"}
+    life.fake.faults({**rule, "times": 8, "fault": fault})
+    life.cycle()
+    assert life.fake.happened()

@@ -12,6 +12,10 @@
     "<?xml version=\"1.0\"?><Error><Code>" code "</Code><Message>because " \
     "of it</Message><RequestId>R1</RequestId></Error>"
 
+#define QUERY_ERROR(code)                                                    \
+    "<ErrorResponse><Error><Type>Sender</Type><Code>" code "</Code></Error>" \
+    "</ErrorResponse>"
+
 struct said {
     unsigned status;
     const char *body;
@@ -85,6 +89,26 @@ static const struct {
      "TemporaryRedirect"},
     {{.status = 503, .body = "<html>busy"}, true, RC_NETWORK, ""},
     {{.status = 500, .body = XML_ERROR("InternalError")}, true, RC_NETWORK, "InternalError"},
+    {{.status = 400, .body = XML_ERROR("KMS.DisabledException")}, false, RC_HOST, NULL},
+    {{.status = 400, .body = XML_ERROR("KMS.NotFoundException")}, false, RC_HOST, NULL},
+    {{.status = 400, .body = XML_ERROR("KMS.KMSInvalidStateException")}, true, RC_HOST, NULL},
+    {{.status = 400, .body = XML_ERROR("KMS.ThrottlingException")}, false, RC_THROTTLED, NULL},
+    {{.status = 503, .body = XML_ERROR("KMS.ThrottlingException")}, false, RC_THROTTLED, NULL},
+    {{.status = 500, .body = XML_ERROR("KMS.KMSInternalException")}, false, RC_NETWORK, NULL},
+    {{.status = 400, .body = "{\"__type\":\"com.amazonaws.sqs#KmsDisabled\"}"},
+     true,
+     RC_HOST,
+     "KmsDisabled"},
+    {{.status = 400, .body = "{\"__type\":\"com.amazonaws.sqs#KmsAccessDenied\"}"},
+     true,
+     RC_HOST,
+     "KmsAccessDenied"},
+    {{.status = 400, .body = "{\"__type\":\"com.amazonaws.sqs#KmsThrottled\"}"},
+     true,
+     RC_THROTTLED,
+     "KmsThrottled"},
+    {{.status = 400, .body = QUERY_ERROR("KMSOptInRequired")}, true, RC_HOST, "KMSOptInRequired"},
+    {{.status = 400, .body = QUERY_ERROR("KMSThrottling")}, true, RC_THROTTLED, "KMSThrottling"},
 };
 
 static void each_answer_has_its_code(void **state)
