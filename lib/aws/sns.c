@@ -19,12 +19,24 @@ struct sns_call {
     void *arg;
 };
 
-/** Of an error that is no message's fault, but that of the topic's name, the endpoint or the
- * profile: every message would be refused so, and none of them is to be given up for it. */
+/** Only of these is the message itself the reason, and only where they do not name what it is sent
+ * to. */
+static bool refuses_the_message(const struct aws_answer *answer, const struct err *err)
+{
+    return answer->http != NULL &&
+           (str_starts(answer->code, "InvalidParameter") ||
+            str_starts(answer->code, "Validation") ||
+            strcmp(answer->code, "ParameterValueInvalid") == 0) &&
+           strstr(err->text, "TopicArn") == NULL && strstr(err->text, "TargetArn") == NULL;
+}
+
+/** Of an error that is no message's fault, but that of the topic, the endpoint, the profile, or one
+ * that nobody here has heard of: every message would be refused so, and none of them is to be given
+ * up for it. */
 static const struct err *not_the_message(const struct aws_answer *answer, const struct err *err,
                                          struct err *room)
 {
-    if (err->rc != RC_INVALID || (answer->http != NULL && strstr(err->text, "TopicArn") == NULL)) {
+    if (err->rc != RC_INVALID || refuses_the_message(answer, err)) {
         return err;
     }
     *room = *err;

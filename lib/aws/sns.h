@@ -12,7 +12,8 @@
 #define SNS_MESSAGE_MAX (256u << 10)
 #define SNS_SUBJECT_MAX 99 /**< Bytes of ASCII without control characters. */
 
-/** RC_INVALID is said of this message only; RC_HOST where topic or configuration are wrong. */
+/** RC_INVALID is said of this message only; RC_HOST where topic or configuration are wrong, and of
+ * what is not known. */
 typedef void sns_done_fn(const char *message_id, const struct err *err, void *arg);
 /** `attributes` are strings, for subscription filters; the topic's region is in its ARN. */
 struct aws_call *sns_publish(struct aws *aws, const char *topic_arn, const char *subject,

@@ -228,6 +228,25 @@ def test_a_digest_is_one_message(moto, daemon, notified):
     assert all(json.loads(body)["event"] == "digest" for body in bodies)
 
 
+def test_what_kms_refuses_is_told_later(fake, daemon):
+    """The topic's key is disabled when an object is done, and throttled when it is not any more."""
+    fake.equip(daemon, "raw", "processed")
+    topic, ears = fake.topic("done"), fake.queue("ears")
+    fake.subscribe(topic, ears, raw=True)
+    daemon.configure(notify={"sns_topic_arn": topic})
+    rule = {"service": "sns", "operation": "Publish"}
+    fault = {"kind": "error", "status": 400}
+    fake.faults(
+        {**rule, "fault": {**fault, "code": "KMSDisabled"}},
+        {**rule, "fault": {**fault, "code": "KMSThrottling"}},
+    )
+    fake.put("raw", "a.csv", b"x,y\n1,2\n")
+    daemon.start()
+    daemon.wait_for(lambda s: s["jobs"]["DONE"] == 1)
+    assert json.loads(fake.take(ears, wait_s=10)[0])["key"] == "a.csv"
+    assert fake.happened()
+
+
 def test_a_topic_that_is_not_there_is_in_nobodys_way(moto, daemon, notified):
     notified()
     daemon.configure(notify={"sns_topic_arn": "arn:aws:sns:us-east-1:123456789012:none"})

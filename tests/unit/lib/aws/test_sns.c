@@ -3,7 +3,11 @@
  */
 #include "tests/unit.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "lib/aws/sns.h"
+#include "lib/base/mem.h"
 #include "tests/unit/lib/aws/fake_aws.h"
 
 #define TOPIC "arn:aws:sns:us-east-1:123456789012:done"
@@ -18,13 +22,19 @@ static void on_done(const char *message_id, const struct err *err, void *arg)
     snprintf(id, sizeof(id), "%s", message_id != NULL ? message_id : "");
 }
 
+/** `text` as aws.c writes it: operation, resource, code, message. */
 static enum rc publish(unsigned status, const char *body, enum rc rc, const char *text)
 {
+    const char *code = strstr(text, "': ");
     struct err err;
+    char name[64] = "";
 
     sns_publish(NULL, TOPIC, "subject", "message", NULL, 0, on_done, NULL);
     err_set(&err, rc, "%s", text);
-    fake_answer(status, body, "", rc == RC_OK ? NULL : &err);
+    if (code != NULL) {
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(code + 3, ":"), code + 3);
+    }
+    fake_answer(status, body, name, rc == RC_OK ? NULL : &err);
     fake_done();
     return seen;
 }
@@ -57,11 +67,44 @@ static void only_what_is_wrong_with_the_message_is_its_own_fault(void **state)
     assert_int_equal(publish(404, "<x/>", RC_NOT_FOUND, "Publish 'sns': NotFound"), RC_NOT_FOUND);
 }
 
+static void what_sns_says_of_something_else_gives_no_message_up(void **state)
+{
+    static const struct {
+        const char *code;
+        enum rc rc;
+    } cases[] = {
+        {"InvalidParameter", RC_INVALID},
+        {"InvalidParameterValue", RC_INVALID},
+        {"ParameterValueInvalid", RC_INVALID},
+        {"ValidationError", RC_INVALID},
+        {"ValidationException", RC_INVALID},
+        {"EndpointDisabled", RC_HOST},
+        {"InvalidAction", RC_HOST},
+        {"SomethingNew", RC_HOST},
+        {"MalformedQueryString", RC_HOST},
+        {"", RC_HOST},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[120];
+
+        snprintf(text, sizeof(text), "Publish 'sns': %s: because of it", cases[i].code);
+        assert_int_equal(publish(400, "<x/>", RC_INVALID, text), cases[i].rc);
+    }
+    assert_int_equal(publish(400, "<x/>", RC_HOST, "Publish 'sns': KMSDisabled"), RC_HOST);
+    assert_int_equal(
+        publish(400, "<x/>", RC_INVALID,
+                "Publish 'sns': InvalidParameter: Invalid parameter: TargetArn Reason: no"),
+        RC_HOST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_taken_has_an_id),
         cmocka_unit_test(only_what_is_wrong_with_the_message_is_its_own_fault),
+        cmocka_unit_test(what_sns_says_of_something_else_gives_no_message_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
