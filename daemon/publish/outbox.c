@@ -15,11 +15,12 @@
 #include "daemon/metrics.h"
 #include "daemon/publish/outbox_p.h"
 #include "lib/aws/sns.h"
+#include "lib/base/digest.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/now.h"
 
-#define AT_ONCE 8
+#define AT_ONCE 8 /**< To a FIFO topic one, or there would be no order to keep. */
 #define RETRY_MS 1000
 #define RETRY_MAX_MS 300000
 #define PRUNE_MS 3600000
@@ -40,6 +41,7 @@ struct outbox {
     struct loop_timer *timer;
     char *topic;
     int64_t digest_ms;
+    unsigned at_once;
     bool stopping;
     loop_fn *stopped;
     void *stopped_arg;
@@ -220,12 +222,29 @@ static void add_attribute(struct sigv4_pair *pairs, unsigned *count, const char 
     }
 }
 
+/** The same as often as it is sent: a digest is made anew each time, at another time. */
+static void name_send(const struct outbox *outbox, const struct send *send,
+                      char ret_unique[DIGEST_HEX])
+{
+    scoped(digest_free) struct digest *digest = digest_new();
+    uint8_t sha256[DIGEST_BYTES];
+
+    for (unsigned i = 0; i < send->count; i++) {
+        const char *body = outbox->rows[send->first + i].body;
+
+        digest_add(digest, body, strlen(body) + 1);
+    }
+    digest_end(digest, sha256);
+    digest_hex(sha256, ret_unique);
+}
+
 static void send_start(struct outbox *outbox, struct send *send)
 {
     const struct outbox_row *row = &outbox->rows[send->first];
     const bool digest = outbox->digest_ms > 0;
     struct sigv4_pair attributes[4];
     unsigned count = 0;
+    char unique[DIGEST_HEX];
     scoped(free) char *subject =
         digest ? str_printf("sevird: %u objects", send->count)
                : str_printf("sevird: %s %s", row->kind, str_basename(row->key));
@@ -235,11 +254,12 @@ static void send_start(struct outbox *outbox, struct send *send)
         add_attribute(attributes, &count, "table", row->table);
         add_attribute(attributes, &count, "class", row->class_name);
     }
+    name_send(outbox, send, unique);
     send->outbox = outbox;
     send->next = outbox->sends;
     outbox->sends = send;
     send->call = sns_publish(outbox->services->aws, outbox->topic, subject,
-                             strbuf_text(&send->message), attributes, count, on_sent, send);
+                             strbuf_text(&send->message), unique, attributes, count, on_sent, send);
 }
 
 static unsigned sends_under_way(const struct outbox *outbox)
@@ -255,7 +275,7 @@ static unsigned sends_under_way(const struct outbox *outbox)
 static void send_more(struct outbox *outbox)
 {
     while (outbox->next < outbox->count && !outbox->held && !outbox->stopping &&
-           sends_under_way(outbox) < AT_ONCE) {
+           sends_under_way(outbox) < outbox->at_once) {
         struct send *send = mem_new(struct send);
 
         send->first = outbox->next;
@@ -368,6 +388,7 @@ struct outbox *outbox_start(struct services *services)
     outbox->services = services;
     outbox->topic = str_dup(conf->notify_sns_topic_arn);
     outbox->digest_ms = conf->notify_digest_ms;
+    outbox->at_once = sns_is_fifo(outbox->topic) ? 1 : AT_ONCE;
     outbox->recorder = (struct outbox_recorder){
         .raw = services->raw->uri,
         .processed = services->processed->uri,

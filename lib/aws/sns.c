@@ -13,6 +13,7 @@
 
 #define VERSION "2010-03-31"
 #define ATTRIBUTES_MAX 10 /**< More are not delivered raw to SQS. */
+#define GROUP "sevird"    /**< One: a FIFO topic keeps the order within it. */
 
 struct sns_call {
     sns_done_fn *done;
@@ -67,6 +68,11 @@ static void on_published(const struct aws_answer *answer, const struct err *err,
     free(call);
 }
 
+bool sns_is_fifo(const char *topic_arn)
+{
+    return str_ends(topic_arn, ".fifo");
+}
+
 /** Printable ASCII, at most what SNS takes. */
 static const char *clean_subject(struct arena *arena, const char *subject)
 {
@@ -79,12 +85,13 @@ static const char *clean_subject(struct arena *arena, const char *subject)
 }
 
 struct aws_call *sns_publish(struct aws *aws, const char *topic_arn, const char *subject,
-                             const char *message, const struct sigv4_pair *attributes,
-                             unsigned attribute_count, sns_done_fn *done, void *arg)
+                             const char *message, const char *unique,
+                             const struct sigv4_pair *attributes, unsigned attribute_count,
+                             sns_done_fn *done, void *arg)
 {
     scoped(arena_free) struct arena *arena = arena_new(); /* pairs are copied */
     struct sns_call *call = mem_new(struct sns_call);
-    struct sigv4_pair pairs[3 + 3 * ATTRIBUTES_MAX];
+    struct sigv4_pair pairs[5 + 3 * ATTRIBUTES_MAX];
     unsigned count = 0;
 
     *call = (struct sns_call){.done = done, .arg = arg};
@@ -92,6 +99,10 @@ struct aws_call *sns_publish(struct aws *aws, const char *topic_arn, const char 
     pairs[count++] = (struct sigv4_pair){"Message", message};
     if (subject != NULL && subject[0] != '\0') {
         pairs[count++] = (struct sigv4_pair){"Subject", clean_subject(arena, subject)};
+    }
+    if (sns_is_fifo(topic_arn)) {
+        pairs[count++] = (struct sigv4_pair){"MessageGroupId", GROUP};
+        pairs[count++] = (struct sigv4_pair){"MessageDeduplicationId", unique};
     }
     for (unsigned i = 0; i < MIN_OF(attribute_count, (unsigned)ATTRIBUTES_MAX); i++) {
         const char *entry = arena_printf(arena, "MessageAttributes.entry.%u.", i + 1);

@@ -142,10 +142,10 @@ class World:
 
     # -- queues ----------------------------------------------------------------------------------
 
-    def queue(self, name="events", visibility_s=30, receives=None):
+    def queue(self, name="events", visibility_s=30, receives=None, **more):
         """With `receives`, a message received that often goes to a queue of its own, `.dead`."""
         sqs = self.client("sqs")
-        attributes, dead = {"VisibilityTimeout": str(visibility_s)}, None
+        attributes, dead = {"VisibilityTimeout": str(visibility_s), **more}, None
         if receives:
             dead = self.queue(name + "-dead")
             policy = {"deadLetterTargetArn": dead.arn, "maxReceiveCount": str(receives)}

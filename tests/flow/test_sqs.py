@@ -228,6 +228,24 @@ def test_a_digest_is_one_message(moto, daemon, notified):
     assert all(json.loads(body)["event"] == "digest" for body in bodies)
 
 
+def test_a_fifo_topic_takes_them_in_order(moto, daemon, notified):
+    notified()
+    topic = moto.client("sns").create_topic(Name="done.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    ears = moto.queue("ears.fifo", FifoQueue="true")
+    moto.subscribe(topic, ears, raw=True)
+    daemon.configure(notify={"sns_topic_arn": topic})
+    for name in "abc":
+        moto.put("raw", f"{name}.csv", f"x,y\n{name},2\n".encode())
+    daemon.start()
+    daemon.wait_for(lambda s: s["jobs"]["DONE"] == 3)
+    told = []
+    while len(told) < 3:
+        told += [json.loads(body) for body in moto.take(ears)]
+    assert [m["at"] for m in told] == sorted(m["at"] for m in told)
+    assert {m["key"] for m in told} == {"a.csv", "b.csv", "c.csv"}
+    assert daemon.metrics()["sevird_outbox_messages"] == 0
+
+
 def test_what_kms_refuses_is_told_later(fake, daemon):
     """The topic's key is disabled when an object is done, and throttled when it is not any more."""
     fake.equip(daemon, "raw", "processed")

@@ -17,7 +17,7 @@
 /* ---- a topic in memory, in the place of lib/aws/sns.c */
 
 static struct published {
-    char *message, subject[120], attributes[200];
+    char *message, subject[120], unique[80], attributes[200];
 } published[600];
 static unsigned published_count, publish_calls, under_way, most_under_way;
 static enum rc sns_says;
@@ -54,18 +54,25 @@ static void run_publish(void *arg)
     free(call);
 }
 
+bool sns_is_fifo(const char *topic_arn)
+{
+    return strcmp(topic_arn, TOPIC) != 0;
+}
+
 struct aws_call *sns_publish(struct aws *aws, const char *topic_arn, const char *subject,
-                             const char *message, const struct sigv4_pair *attributes,
-                             unsigned attribute_count, sns_done_fn *done, void *arg)
+                             const char *message, const char *unique,
+                             const struct sigv4_pair *attributes, unsigned attribute_count,
+                             sns_done_fn *done, void *arg)
 {
     struct aws_call *call = mem_new(struct aws_call);
     size_t len = 0;
 
     (void)aws;
-    assert_string_equal(topic_arn, TOPIC);
+    assert_string_equal(topic_arn, conf.notify_sns_topic_arn);
     assert_true(strlen(message) <= SNS_MESSAGE_MAX);
     call->what.message = str_dup(message);
     snprintf(call->what.subject, sizeof(call->what.subject), "%s", subject);
+    snprintf(call->what.unique, sizeof(call->what.unique), "%s", unique);
     for (unsigned i = 0; i < attribute_count; i++) {
         assert_true(attributes[i].value[0] != '\0');
         len += (size_t)snprintf(call->what.attributes + len, sizeof(call->what.attributes) - len,
@@ -114,7 +121,8 @@ static char raw_bucket[] = "raw", raw_path[] = "in", out_bucket[] = "out", out_p
 static struct uri raw_uri = {.scheme = URI_S3, .bucket = raw_bucket, .path = raw_path};
 static struct uri out_uri = {.scheme = URI_S3, .bucket = out_bucket, .path = out_path};
 static struct store raw_store = {.uri = &raw_uri}, out_store = {.uri = &out_uri};
-static char topic[] = TOPIC, all_ends[] = "done\nquarantined\nretired", bad_ends[] = "quarantined";
+static char topic[] = TOPIC, fifo_topic[] = TOPIC ".fifo",
+            all_ends[] = "done\nquarantined\nretired", bad_ends[] = "quarantined";
 static const struct job_stage *const no_stages[] = {NULL};
 static struct outbox *outbox;
 static struct job *loaded;
@@ -445,6 +453,38 @@ static void a_backlog_is_sent_a_few_at_a_time(void **state)
     assert_int_equal(most_under_way, 8);
 }
 
+static void a_fifo_topic_is_sent_one_at_a_time_and_in_order(void **state)
+{
+    (void)state;
+    conf.notify_sns_topic_arn = fifo_topic;
+    fill_outbox(20, 10);
+    outbox = outbox_start(&services);
+    wait_for(20);
+    run_until_true(all_marked, NULL);
+    assert_int_equal(most_under_way, 1);
+    assert_member(published[0].message, "n", "1");
+    assert_member(published[19].message, "n", "20");
+    assert_string_not_equal(published[0].unique, published[1].unique);
+}
+
+/** Also a digest, whose own time is another then. */
+static void what_is_sent_again_is_known_by_its_id(void **state)
+{
+    (void)state;
+    conf.notify_digest_ms = 1;
+    fill_outbox(3, 10);
+    outbox = outbox_start(&services);
+    wait_for(1);
+    run_until_true(all_marked, NULL);
+    change("UPDATE outbox SET sent_ms = NULL");
+    stop();
+    outbox = outbox_start(&services);
+    wait_for(2);
+    run_until_true(all_marked, NULL);
+    assert_string_not_equal(published[0].unique, "");
+    assert_string_equal(published[0].unique, published[1].unique);
+}
+
 static void what_was_sent_is_removed_after_a_week(void **state)
 {
     (void)state;
@@ -480,6 +520,8 @@ int main(void)
         T(a_digest_tells_all_that_has_gathered),
         T(a_digest_stays_within_what_sns_takes),
         T(a_backlog_is_sent_a_few_at_a_time),
+        T(a_fifo_topic_is_sent_one_at_a_time_and_in_order),
+        T(what_is_sent_again_is_known_by_its_id),
         T(what_was_sent_is_removed_after_a_week),
         T(without_a_topic_there_is_no_outbox),
     };

@@ -29,7 +29,7 @@ static enum rc publish(unsigned status, const char *body, enum rc rc, const char
     struct err err;
     char name[64] = "";
 
-    sns_publish(NULL, TOPIC, "subject", "message", NULL, 0, on_done, NULL);
+    sns_publish(NULL, TOPIC, "subject", "message", "unique", NULL, 0, on_done, NULL);
     err_set(&err, rc, "%s", text);
     if (code != NULL) {
         snprintf(name, sizeof(name), "%.*s", (int)strcspn(code + 3, ":"), code + 3);
@@ -99,12 +99,47 @@ static void what_sns_says_of_something_else_gives_no_message_up(void **state)
         RC_HOST);
 }
 
+static const char *sent(const char *name)
+{
+    for (unsigned i = 0; i < fake_call.pair_count; i++) {
+        if (strcmp(fake_call.pairs[i][0], name) == 0) {
+            return fake_call.pairs[i][1];
+        }
+    }
+    return NULL;
+}
+
+static void publish_to(const char *topic)
+{
+    sns_publish(NULL, topic, "subject", "message", "f00d", NULL, 0, on_done, NULL);
+}
+
+static void end(void)
+{
+    fake_answer(200, "<PublishResponse/>", "", NULL);
+    fake_done();
+}
+
+static void a_fifo_topic_is_told_group_and_id_and_no_other(void **state)
+{
+    (void)state;
+    publish_to(TOPIC ".fifo");
+    assert_string_equal(sent("MessageDeduplicationId"), "f00d");
+    assert_string_equal(sent("MessageGroupId"), "sevird");
+    end();
+    publish_to(TOPIC);
+    assert_null(sent("MessageDeduplicationId"));
+    assert_null(sent("MessageGroupId"));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_taken_has_an_id),
         cmocka_unit_test(only_what_is_wrong_with_the_message_is_its_own_fault),
         cmocka_unit_test(what_sns_says_of_something_else_gives_no_message_up),
+        cmocka_unit_test(a_fifo_topic_is_told_group_and_id_and_no_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
