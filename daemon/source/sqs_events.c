@@ -87,9 +87,21 @@ struct look {
     struct sqs_held *held;
     struct sqs_meant *meant;
     const struct envelope_event *event;
-    const char *other; /**< The key that it may be instead; NULL: none, or it is being asked for. */
+    const char *other; /**< The key that it may be instead; NULL: there is but one. */
     bool encoded;      /**< It is the other one that is being asked for. */
 };
+
+static bool is_plain_removal(const struct envelope_event *event)
+{
+    return event->what == ENVELOPE_REMOVED && !event->one_version;
+}
+
+/** Whether the event can be of the key that was asked for: what was created is there, and what was
+ * removed is not. */
+static bool fits(const struct look *look, bool there)
+{
+    return there != is_plain_removal(look->event);
+}
 
 static const char *relative_key(const struct sqs_queues *all, const char *key)
 {
@@ -121,40 +133,38 @@ static void take_object(struct look *look, const struct store_object *object)
     }
 }
 
-/** One key tells how EventBridge writes those of this queue. */
-static void learn_keys(struct sqs_queue *queue, bool encoded)
+/** One key tells how EventBridge writes those of this queue. What is there is what was created, if
+ * it is that version; that something is there, or is not, when it was removed tells nothing, for it
+ * may have been put again. */
+static void learn_keys(const struct look *look, const struct store_object *object)
 {
-    if (queue->keys == SQS_KEYS_UNKNOWN) {
-        queue->keys = encoded ? SQS_KEYS_ENCODED : SQS_KEYS_RAW;
+    struct sqs_queue *queue = look->held->queue;
+    const char *etag = look->event->etag;
+
+    if (queue->keys == SQS_KEYS_UNKNOWN && look->event->what == ENVELOPE_CREATED &&
+        (etag[0] == '\0' || strcmp(etag, object->etag) == 0)) {
+        queue->keys = look->encoded ? SQS_KEYS_ENCODED : SQS_KEYS_RAW;
         log_info(LOG_SOURCE, "queue '%s': EventBridge's keys are %s", queue->name,
-                 encoded ? "encoded" : "not encoded");
+                 look->encoded ? "encoded" : "not encoded");
     }
 }
 
 /** What the store's answer makes of the event. */
 static void judge(struct look *look, const struct store_object *object)
 {
-    struct sqs_queue *queue = look->held->queue;
-    const bool open = look->event->alternative[0] != '\0';
-    const bool plain_removal = look->event->what == ENVELOPE_REMOVED && !look->event->one_version;
+    const bool fitting = fits(look, object != NULL);
 
-    if (open && object != NULL) {
-        /* What is there is what was created, or is not what was removed. */
-        const bool encoded = look->encoded != plain_removal;
-        const char *key =
-            relative_key(queue->all, encoded ? look->event->alternative : look->event->key);
-
-        learn_keys(queue, encoded);
-        if (key == NULL) {
-            ignore(look->held, look->meant, "an event of a key outside the raw store's prefix");
-            return;
+    if (look->other != NULL && fitting) {
+        if (object != NULL) {
+            learn_keys(look, object);
         }
-        look->meant->sighting.key = key;
+        look->meant->sighting.key = look->encoded ? look->other : look->meant->sighting.key;
     }
-    if (plain_removal) {
-        return;
-    }
-    if (object != NULL) {
+    if (is_plain_removal(look->event)) {
+        if (!fitting) {
+            ignore(look->held, look->meant, "its object is there again");
+        }
+    } else if (object != NULL) {
         take_object(look, object);
     } else if (look->event->what == ENVELOPE_CREATED) {
         ignore(look->held, look->meant, "its object is gone already");
@@ -175,9 +185,10 @@ static void on_looked(const struct store_object *object, const struct err *err, 
     struct sqs_queues *all = held->queue->all;
     const bool absent = err != NULL && (err->rc == RC_NOT_FOUND || err->rc == RC_INVALID);
 
-    if (absent && look->other != NULL && held->step == SQS_DECIDING) {
+    if ((err == NULL || absent) && !fits(look, !absent) && look->other != NULL && !look->encoded &&
+        held->step == SQS_DECIDING) {
         look->encoded = true;
-        ask(look, TAKE(look->other));
+        ask(look, look->other);
         return;
     }
     if (err != NULL && !absent) {

@@ -325,6 +325,67 @@ static void a_raw_key_of_eventbridge_is_found_as_it_is(void **state)
     assert_false(gone->deleted);
 }
 
+static void a_removal_does_not_tell_how_keys_are_written(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"run+1.csv", "e"}; /* put again before we look */
+    send_bridge("Object Deleted", "run+1.csv", "");
+    settle();
+    send_bridge("Object Created", "run+1.csv", ",\"size\":7,\"etag\":\"e\"");
+    settle();
+    assert_int_not_equal(job_of("run+1.csv"), 0);
+    assert_int_equal(job_of("run 1.csv"), 0);
+}
+
+/** Which of the two was removed is not known, but one is there. */
+static void a_removal_retires_nothing_that_is_there(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"run+1.csv", "e"};
+    objects[1] = (struct object){"run 1.csv", "e"};
+    send_put("run%2B1.csv", "e", "01");
+    send_put("run+1.csv", "e", "01");
+    settle();
+    assert_int_equal(ask_int("SELECT sum(live) FROM objects"), 2);
+    send_bridge("Object Deleted", "run+1.csv", ",\"sequencer\":\"02\"");
+    settle();
+    assert_int_equal(ask_int("SELECT sum(live) FROM objects"), 2);
+    objects[1].key = NULL;
+    send_bridge("Object Deleted", "run+1.csv", ",\"sequencer\":\"03\"");
+    settle();
+    assert_int_equal(ask_int("SELECT live FROM objects WHERE key = 'run+1.csv'"), 1);
+    assert_int_equal(ask_int("SELECT live FROM objects WHERE key = 'run 1.csv'"), 0);
+}
+
+static void another_version_under_the_key_does_not_tell_either(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"a+b.h5", "other"}; /* the event is of "a b.h5" */
+    send_bridge("Object Created", "a+b.h5", ",\"size\":7,\"etag\":\"e\"");
+    settle();
+    objects[1] = (struct object){"c d.h5", "e"};
+    send_bridge("Object Created", "c+d.h5", ",\"size\":7,\"etag\":\"e\"");
+    settle();
+    assert_int_not_equal(job_of("c d.h5"), 0);
+}
+
+static void a_key_that_is_known_to_be_encoded_stays_decoded(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"a b.h5", "e"};
+    send_bridge("Object Created", "a+b.h5", ",\"size\":7,\"etag\":\"e\"");
+    settle();
+    objects[1] = (struct object){"c d.h5", "e"};
+    send_bridge("Object Created", "c+d.h5", ""); /* without an etag: it is looked at */
+    settle();
+    assert_int_not_equal(job_of("c d.h5"), 0);
+    assert_int_equal(job_of("c+d.h5"), 0);
+}
+
 static void the_removal_of_an_old_version_retires_nothing(void **state)
 {
     (void)state;
@@ -447,6 +508,10 @@ int main(void)
         T(glues_events_are_given_to_who_asked),
         T(the_first_key_that_differs_tells_how_eventbridge_writes_keys),
         T(a_raw_key_of_eventbridge_is_found_as_it_is),
+        T(a_removal_does_not_tell_how_keys_are_written),
+        T(a_removal_retires_nothing_that_is_there),
+        T(another_version_under_the_key_does_not_tell_either),
+        T(a_key_that_is_known_to_be_encoded_stays_decoded),
         T(the_removal_of_an_old_version_retires_nothing),
         T(a_store_that_does_not_answer_leaves_the_message_in_the_queue),
         T(what_the_store_is_asked_about_at_the_stop_is_given_back),
