@@ -49,7 +49,7 @@ struct envelope_event {
     const char *version;
     const char *sequencer; /**< Hex digits, or "". */
     bool one_version; /**< REMOVED: that version alone, and another may be the current one now. */
-    uint64_t size;
+    uint64_t size;    /**< 0: perhaps, or it does not say. */
     int64_t event_ms; /**< 0: it does not say. */
 };
 

@@ -122,9 +122,11 @@ static void take_object(struct look *look, const struct store_object *object)
 {
     struct sighting *sighting = &look->meant->sighting;
     struct arena *arena = look->held->reading->envelope.arena;
-    const bool current = sighting->gone || sighting->etag[0] == '\0';
+    const bool current = sighting->gone || sighting->etag[0] == '\0' ||
+                         (sighting->size == 0 && strcmp(sighting->etag, object->etag) != 0);
 
     sighting->gone = false;
+    sighting->size = sighting->size == 0 ? object->size : sighting->size;
     if (current) { /* what is there now, whatever the event was about */
         sighting->etag = arena_dup(arena, object->etag);
         sighting->version = arena_dup(arena, object->version);
@@ -221,6 +223,13 @@ static void look_at(struct sqs_held *held, unsigned i, const char *other)
 
 /* ---- reading a message */
 
+/** What was created is known by etag and size. A size of 0 may be one that was left out, or could
+ * not be read, and an object that is taken for empty is worked on no more. */
+static bool leaves_open(const struct envelope_event *event)
+{
+    return event->etag[0] == '\0' || event->size == 0;
+}
+
 static void read_event(struct sqs_held *held, unsigned i)
 {
     struct sqs_queues *all = held->queue->all;
@@ -252,7 +261,7 @@ static void read_event(struct sqs_held *held, unsigned i)
                                             .size = event->size,
                                             .modified_ms = event->event_ms,
                                             .event_ms = event->event_ms};
-        if (other != NULL || (gone && event->one_version) || (!gone && event->etag[0] == '\0')) {
+        if (other != NULL || (gone && event->one_version) || (!gone && leaves_open(event))) {
             look_at(held, i, other);
         }
     }

@@ -318,7 +318,8 @@ static void a_raw_key_of_eventbridge_is_found_as_it_is(void **state)
     send_bridge("Object Created", "a+b.h5", ",\"size\":7,\"etag\":\"e\"");
     settle();
     assert_int_not_equal(job_of("a+b.h5"), 0);
-    const struct message *gone = send_bridge("Object Created", "x+y.h5", ",\"etag\":\"e\"");
+    const struct message *gone =
+        send_bridge("Object Created", "x+y.h5", ",\"size\":7,\"etag\":\"e\"");
 
     settle();
     assert_int_not_equal(job_of("x+y.h5"), 0);
@@ -407,6 +408,36 @@ static void the_removal_of_an_old_version_retires_nothing(void **state)
                 ",\"version-id\":\"v1\",\"sequencer\":\"03\"},\"y\":{\"z\":1");
     settle();
     assert_int_equal(ask_int("SELECT live FROM objects"), 0);
+}
+
+static void a_size_that_is_not_told_is_looked_up(void **state)
+{
+    static const char *const sizes[] = {"", ",\"size\":0", ",\"size\":\"7\"", ",\"size\":7.5"};
+
+    (void)state;
+    start();
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        static char keys[ARRAY_LEN(sizes)][8];
+        scoped(free) char *more = str_printf(",\"etag\":\"e\"%s", sizes[i]);
+
+        snprintf(keys[i], sizeof(keys[i]), "%u.h5", i);
+        objects[i] = (struct object){keys[i], "e"};
+        send_bridge("Object Created", keys[i], more);
+    }
+    settle();
+    assert_int_equal(ask_int("SELECT count(*) FROM objects WHERE size = 7"), ARRAY_LEN(sizes));
+    /* The rest is as it was told. */
+    assert_int_equal(ask_int("SELECT min(modified_ms) FROM objects"), 1577836800000);
+}
+
+static void without_a_size_an_overwritten_version_is_the_one_that_is_there(void **state)
+{
+    (void)state;
+    start();
+    objects[0] = (struct object){"a.h5", "later"};
+    send_bridge("Object Created", "a.h5", ",\"etag\":\"e\"");
+    settle();
+    assert_int_equal(ask_int("SELECT size FROM objects WHERE etag = 'later'"), 7);
 }
 
 static void a_store_that_does_not_answer_leaves_the_message_in_the_queue(void **state)
@@ -513,6 +544,8 @@ int main(void)
         T(another_version_under_the_key_does_not_tell_either),
         T(a_key_that_is_known_to_be_encoded_stays_decoded),
         T(the_removal_of_an_old_version_retires_nothing),
+        T(a_size_that_is_not_told_is_looked_up),
+        T(without_a_size_an_overwritten_version_is_the_one_that_is_there),
         T(a_store_that_does_not_answer_leaves_the_message_in_the_queue),
         T(what_the_store_is_asked_about_at_the_stop_is_given_back),
         T(what_stands_in_line_at_the_stop_is_given_back),
