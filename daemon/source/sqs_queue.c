@@ -23,10 +23,12 @@
 #define SHARE_MIN 0.02
 #define QUIET_MS 1000 /**< A long poll that brought nothing for so long says that it is empty. */
 #define RETRY_MAX_MS 60000
-#define STOP_MS 5000
 
-const struct sqs_limits sqs_limits_default = {
-    .wall_ms = (int64_t)(SQS_VISIBILITY_MAX_S - 10) * 1000, .linger_ms = 50, .retry_ms = 1000};
+const struct sqs_limits sqs_limits_default = {.wall_ms =
+                                                  (int64_t)(SQS_VISIBILITY_MAX_S - 10) * 1000,
+                                              .linger_ms = 50,
+                                              .retry_ms = 1000,
+                                              .stop_ms = 5000};
 
 /* ---- errors */
 
@@ -233,6 +235,8 @@ static void stop_tick(struct sqs_queues *all, int64_t now_ms, int64_t *next_ms)
 {
     if (!all->giving_back && all->work == 0) {
         sqs_lease_give_back(all);
+        all->stop_by_ms =
+            now_ms + all->limits.stop_ms; /* what was waited for may have had it all */
     }
     if (all->stop_by_ms <= now_ms) {
         sqs_lease_cancel(all);
@@ -375,7 +379,7 @@ void sqs_queues_wake(struct sqs_queues *all)
 void sqs_queues_stop(struct sqs_queues *all)
 {
     all->stopping = true;
-    all->stop_by_ms = now_mono_ms() + STOP_MS;
+    all->stop_by_ms = now_mono_ms() + all->limits.stop_ms;
     sqs_queues_pause(all, true);
     sqs_events_pump(all);
 }

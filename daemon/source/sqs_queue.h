@@ -28,6 +28,7 @@ struct sqs_limits {
     int64_t wall_ms;   /**< From the receive until no lease is given any more. */
     int64_t linger_ms; /**< A deletion waits for others to fill its batch. */
     int64_t retry_ms;  /**< After the first failure; doubles. */
+    int64_t stop_ms;   /**< At the end: for what is under way, and again for what is given back. */
 };
 extern const struct sqs_limits sqs_limits_default;
 

@@ -405,7 +405,8 @@ static inline int begin(void **state)
     delete_fails = rested = heads_wait = false;
     waiting_head = NULL;
     memset(objects, 0, sizeof(objects));
-    limits = (struct sqs_limits){.wall_ms = 40000000, .linger_ms = 1, .retry_ms = 1};
+    limits =
+        (struct sqs_limits){.wall_ms = 40000000, .linger_ms = 1, .retry_ms = 1, .stop_ms = 5000};
     return failed;
 }
 

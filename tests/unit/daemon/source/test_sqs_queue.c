@@ -481,6 +481,33 @@ static void what_the_store_is_asked_about_at_the_stop_is_given_back(void **state
     assert_int_not_equal(job_of("a b.h5"), 0);
 }
 
+static void what_is_looked_up_longer_than_the_stop_waits_is_given_back(void **state)
+{
+    (void)state;
+    limits.stop_ms = 20;
+    limits.linger_ms = 100000; /* the deletion is left to the stop */
+    start();
+    objects[0] = (struct object){"a b.h5", "e"};
+    const struct message *done = send_body("{\"Event\":\"s3:TestEvent\"}");
+    const struct message *waits = send_put("a.h5", "e", "01");
+
+    UNTIL(status().held == 2 && job_of("a.h5") != 0 && job_store_pending(services.jobs) == 0);
+    heads_wait = true;
+    const struct message *asked = send_bridge("Object Created", "a+b.h5", ",\"etag\":\"e\"");
+
+    UNTIL(waiting_head != NULL);
+    sqs_queues_stop(queues);
+    const int64_t stopped_ms = now_mono_ms();
+
+    UNTIL(now_mono_ms() > stopped_ms + 2 * limits.stop_ms);
+    heads_wait = false;
+    run_head(waiting_head);
+    end_of_the_stop();
+    assert_true(done->deleted);
+    assert_false(waits->hidden);
+    assert_false(asked->hidden);
+}
+
 static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;
 
 static enum rc wait_for_the_test(struct db *db, void *arg, struct err *err)
@@ -548,6 +575,7 @@ int main(void)
         T(without_a_size_an_overwritten_version_is_the_one_that_is_there),
         T(a_store_that_does_not_answer_leaves_the_message_in_the_queue),
         T(what_the_store_is_asked_about_at_the_stop_is_given_back),
+        T(what_is_looked_up_longer_than_the_stop_waits_is_given_back),
         T(what_stands_in_line_at_the_stop_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
