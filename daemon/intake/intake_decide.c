@@ -80,6 +80,23 @@ static bool both_sequenced(const struct known *known, const struct sighting *sig
     return known->sequencer[0] != '\0' && sighting->sequencer[0] != '\0';
 }
 
+/** By sequencer; 0 where one has none, or both have the same, as an emulator's, which is constant:
+ * then it is a matter of time. */
+static int sequencer_order(const struct known *known, const struct sighting *sighting)
+{
+    return both_sequenced(known, sighting)
+               ? intake_compare_sequencers(sighting->sequencer, known->sequencer)
+               : 0;
+}
+
+/** The very notice that made the object known, after it was found gone. */
+static bool is_repeated(const struct known *known, const struct sighting *sighting)
+{
+    return both_sequenced(known, sighting) && sequencer_order(known, sighting) == 0 &&
+           same_version(known->version, known->etag, sighting->version, sighting->etag) &&
+           sighting->modified_ms <= known->modified_ms;
+}
+
 /** Whether the sighting's object is older than the one known. S3's listings cut times to the
  * second, its notifications do not: within that second the one is no older than the other. */
 static bool is_older(const struct known *known, const struct sighting *sighting)
@@ -131,10 +148,13 @@ enum verdict intake_decide(const struct known *known, const struct sighting *sig
         return intake_compare_sequencers(sighting->sequencer, known->sequencer) > 0 ? SAYS_LATER
                                                                                     : SAYS_NOTHING;
     }
-    if (both_sequenced(known, sighting)) {
-        const int order = intake_compare_sequencers(sighting->sequencer, known->sequencer);
+    const int order = sequencer_order(known, sighting);
 
-        return order > 0 ? SAYS_NEW : order < 0 ? SAYS_OLDER : SAYS_NOTHING;
+    if (order != 0) {
+        return order > 0 ? SAYS_NEW : SAYS_OLDER;
+    }
+    if (is_repeated(known, sighting)) {
+        return SAYS_NOTHING;
     }
     /* What came back after a deletion is new, whatever its time. */
     if (!known->live || sighting->source == SIGHTING_SUBMIT || !is_older(known, sighting)) {

@@ -210,6 +210,39 @@ static void a_listings_time_is_no_older_within_its_second(void **state)
     assert_outcome(seen("b.h5", "e3", 5600), OUTCOME_OLDER); /* a file's time, to the millisecond */
 }
 
+/** As an emulator tells, whose sequencer is always the same. */
+static struct sighting told_at(const char *etag, int64_t event_ms)
+{
+    struct sighting sighting = told("a.h5", etag, "00FF");
+
+    sighting.gone = etag[0] == '\0';
+    sighting.modified_ms = sighting.event_ms = event_ms;
+    return sighting;
+}
+
+static void equal_sequencers_of_other_versions_leave_it_to_the_time(void **state)
+{
+    (void)state;
+    assert_outcome(told_at("e2", 2000), OUTCOME_QUEUED);
+    assert_outcome(told_at("e2", 2000), OUTCOME_KNOWN);
+    assert_outcome(told_at("e1", 1000), OUTCOME_OLDER);
+    assert_outcome(told_at("e3", 3000), OUTCOME_QUEUED);
+    assert_outcome(told_at("e4", 3000), OUTCOME_QUEUED); /* within one second of EventBridge's */
+    assert_states("SUPERSEDED SUPERSEDED QUEUED");
+}
+
+static void equal_sequencers_let_what_was_removed_come_back(void **state)
+{
+    (void)state;
+    sight(told_at("e1", 1000));
+    sight(told_at("", 2000));
+    assert_int_equal(ask_int("SELECT live FROM objects"), 0);
+    assert_outcome(told_at("e1", 1000), OUTCOME_KNOWN); /* the first notice, once more */
+    assert_outcome(told_at("e1", 3000), OUTCOME_QUEUED);
+    sight(told_at("", 4000));
+    assert_outcome(told_at("e2", 5000), OUTCOME_QUEUED);
+}
+
 static void sequencers_compare_padded_on_the_right(void **state)
 {
     (void)state;
@@ -594,6 +627,8 @@ int main(void)
         T(sequencers_order_before_times),
         T(the_same_version_told_later_moves_its_place_in_the_order),
         T(a_listings_time_is_no_older_within_its_second),
+        T(equal_sequencers_of_other_versions_leave_it_to_the_time),
+        T(equal_sequencers_let_what_was_removed_come_back),
         T(sequencers_compare_padded_on_the_right),
         T(a_deletion_of_something_unknown_is_ignored),
         T(a_deletion_before_anything_was_made_needs_no_job),
