@@ -354,6 +354,18 @@ static enum retry_reason retry_of_status(unsigned status)
     }
 }
 
+/** A HEAD's answer has no body that could name its reason. 403 may be our clock; 400 is an old
+ * token, or a region that mend_region() looks after, but never that the object is not there. */
+static void guess(const struct aws_request *request, unsigned status, struct aws_verdict *verdict)
+{
+    if (status == 403) {
+        verdict->skewed = true;
+    } else if (status == 400 && strcmp(request->method, "HEAD") == 0) {
+        verdict->expired = true;
+        verdict->rc = RC_HOST;
+    }
+}
+
 static void classify(const struct aws_request *request, unsigned status,
                      struct aws_verdict *verdict)
 {
@@ -366,8 +378,8 @@ static void classify(const struct aws_request *request, unsigned status,
     if (entry == NULL && verdict->retry == RETRY_NONE) {
         verdict->retry = retry_of_status(status);
     }
-    if (verdict->code[0] == '\0' && status == 403) {
-        verdict->skewed = true; /* a HEAD's refusal has no body that could name its reason */
+    if (verdict->code[0] == '\0') {
+        guess(request, status, verdict);
     }
     verdict->elsewhere =
         request->bucket != NULL &&

@@ -143,6 +143,22 @@ static void a_version_that_is_gone_has_changed(void **state)
     assert_int_equal(verdict.rc, RC_CHANGED);
 }
 
+/** It is how S3 answers a HEAD with a token that has expired. */
+static void a_heads_400_without_a_reason_is_not_the_objects_fault(void **state)
+{
+    (void)state;
+    const struct aws_request head = {.service = "s3", .method = "HEAD"};
+    const struct aws_request get = {.service = "s3", .method = "GET"};
+    struct aws_verdict verdict;
+
+    judge(&(struct said){.status = 400}, &head, &verdict);
+    assert_int_equal(verdict.rc, RC_HOST);
+    assert_true(verdict.expired);
+    judge(&(struct said){.status = 400}, &get, &verdict);
+    assert_int_equal(verdict.rc, RC_INVALID);
+    assert_false(verdict.expired);
+}
+
 static void a_service_may_say_when_to_come_again(void **state)
 {
     (void)state;
@@ -220,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_has_its_code),
         cmocka_unit_test(a_version_that_is_gone_has_changed),
+        cmocka_unit_test(a_heads_400_without_a_reason_is_not_the_objects_fault),
         cmocka_unit_test(a_service_may_say_when_to_come_again),
         cmocka_unit_test(a_200_is_read_once_unless_it_speaks_of_an_error),
         cmocka_unit_test(dates_are_read_strictly),
