@@ -155,6 +155,7 @@ struct aws_call *s3_multipart_copy(struct aws *aws, const char *bucket, const ch
     s3_send_source(&send, from_bucket, from_key, from_version, from_etag);
     s3_send_header(&send, "x-amz-copy-source-range", range);
     send.request.in_body = true;
+    send.request.idle_ms = S3_COPIES_MS;
     op->done.part = done;
     op->part = (struct s3_part){.part = part, .size = len};
     return s3_send_go_xml(op, &send, "CopyPart", s3_check_xml_etag, on_part_copied);
@@ -210,6 +211,7 @@ struct aws_call *s3_multipart_complete(struct aws *aws, const char *bucket,
     send.request.body = op->body.data;
     send.request.body_len = op->body.len;
     send.request.in_body = true;
+    send.request.idle_ms = S3_COPIES_MS;
     op->done.put = done;
     op->conditional = true;
     return s3_send_go_xml(op, &send, "CompleteMultipartUpload", s3_check_xml_etag, on_complete);

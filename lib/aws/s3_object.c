@@ -220,6 +220,7 @@ struct aws_call *s3_copy(struct aws *aws, const char *bucket, const struct s3_pu
     s3_send_source(&send, from_bucket, from_key, from_version, from_etag);
     s3_send_condition(&send, put);
     send.request.in_body = true;
+    send.request.idle_ms = S3_COPIES_MS;
     op->done.put = done;
     op->conditional = put->if_match != NULL;
     return s3_send_go_xml(op, &send, "CopyObject", s3_check_xml_etag, on_copy);

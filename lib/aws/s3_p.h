@@ -11,6 +11,9 @@
 #include "lib/base/str.h"
 
 #define S3_PAIRS 12
+/** Without a byte while S3 itself moves data, which may be gigabytes to another region: who does
+ * not wait for the end has all of it moved anew. */
+#define S3_COPIES_MS 600000
 #define S3_PAGES_MAX 1000              /**< Of uploads: more is a server that turns in circles. */
 #define S3_LIST_BODY ((size_t)8 << 20) /**< A thousand keys of 1,024 bytes, each of them %XX. */
 

@@ -717,6 +717,9 @@ struct aws_call *aws_send(struct aws *aws, const struct aws_request *request, aw
     copy_pairs(call->headers, request->headers, request->header_count);
     call->nth = fake_s3_count(request->operation) + 1;
     snprintf(fake_s3.log + len, sizeof(fake_s3.log) - len, "%s %s\n", call->operation, call->key);
+    if (request->in_body && (fake_s3.idle_ms == 0 || request->idle_ms < fake_s3.idle_ms)) {
+        fake_s3.idle_ms = request->idle_ms;
+    }
     fake_s3.calls++;
     fake_s3.under_way++;
     fake_s3.peak = MAX_OF(fake_s3.peak, fake_s3.under_way);

@@ -49,10 +49,11 @@ extern struct fake_s3 {
     struct fake_fault faults[4];
     unsigned calls, under_way, peak; /**< Of all operations. */
     char log[65536];                 /**< "PutObject key", a line a call. */
-    bool no_delete_if;               /**< 501 for a deletion's If-Match. */
-    bool no_crc32c;                  /**< 501 for its header. */
-    unsigned list_max;               /**< A page's keys; 0: 1000. */
-    bool no_tokens;                  /**< Continuation tokens have grown too old. */
+    int64_t idle_ms;   /**< The least that a call by which S3 itself moves data was given. */
+    bool no_delete_if; /**< 501 for a deletion's If-Match. */
+    bool no_crc32c;    /**< 501 for its header. */
+    unsigned list_max; /**< A page's keys; 0: 1000. */
+    bool no_tokens;    /**< Continuation tokens have grown too old. */
 } fake_s3;
 
 void fake_s3_start(struct loop *loop);

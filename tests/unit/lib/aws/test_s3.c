@@ -89,6 +89,24 @@ static void a_large_copy_goes_in_parts(void **state)
     assert_int_equal(progressed, LEN);
 }
 
+static void S3_gets_minutes_for_what_it_moves_itself(void **state)
+{
+    (void)state;
+    static const char *const operations[] = {"CopyObject", "UploadPartCopy",
+                                             "CompleteMultipartUpload"};
+    struct s3_copy_options options = copy_options;
+
+    for (unsigned i = 0; i < 2; i++) {
+        fake_s3.idle_ms = 0;
+        options.single_max = i == 0 ? LEN : 100;
+        assert_int_equal(copy(options), RC_OK);
+        assert_true(fake_s3.idle_ms >= 5 * 60000);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(operations); i++) {
+        assert_true(fake_s3_count(operations[i]) > 0);
+    }
+}
+
 static void a_copy_of_what_has_changed_leaves_nothing(void **state)
 {
     (void)state;
@@ -307,6 +325,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_large_copy_goes_in_parts),
+        CASE(S3_gets_minutes_for_what_it_moves_itself),
         CASE(a_copy_of_what_has_changed_leaves_nothing),
         CASE(an_unfinished_copy_is_gone_on_with_unless_the_source_is_newer),
         CASE(a_canceled_copy_ends_and_is_aborted),
