@@ -172,6 +172,10 @@ struct submit {
     char *key;
     struct err err;
     bool absent; /**< The store has no such object. */
+    char *version, *etag;
+    uint64_t size;
+    int64_t modified_ms;
+    char byte; /**< Of the version, if it may be read. */
     daemon_submitted_fn *done;
     void *arg;
 };
@@ -207,6 +211,8 @@ static void submit_end(struct submit *submit, const struct intake_result *result
 {
     submit->done(submit->key, result, err, submit->arg);
     free(submit->key);
+    free(submit->version);
+    free(submit->etag);
     free(submit);
 }
 
@@ -223,30 +229,57 @@ static void on_submitted(const struct intake_result *results, unsigned count, co
     submit_end(submit, err == NULL ? results : NULL, err);
 }
 
+static void submit_sight(struct submit *submit)
+{
+    const struct services *services = &submit->daemon->services;
+    const struct sighting sighting = {.source = SIGHTING_SUBMIT,
+                                      .bucket = store_bucket(services->raw),
+                                      .key = submit->key,
+                                      .version = submit->version != NULL ? submit->version : "",
+                                      .etag = submit->etag != NULL ? submit->etag : "",
+                                      .sequencer = "",
+                                      .size = submit->size,
+                                      .modified_ms = submit->modified_ms,
+                                      .gone = submit->absent};
+
+    intake_sight(services->intake, &sighting, 1, on_submitted, submit);
+}
+
+/** To read by a version needs a right of its own. Who has it not goes by the etag, as after a
+ * listing; what else may be wrong the job will find. */
+static void on_version(const struct err *err, void *arg)
+{
+    struct submit *submit = arg;
+
+    if (err != NULL && err->rc == RC_DENIED) {
+        free(TAKE(submit->version));
+    }
+    submit_sight(submit);
+}
+
 static void on_head(const struct store_object *object, const struct err *err, void *arg)
 {
     struct submit *submit = arg;
-    const struct services *services = &submit->daemon->services;
-    struct sighting sighting = {.source = SIGHTING_SUBMIT,
-                                .bucket = store_bucket(services->raw),
-                                .key = submit->key,
-                                .version = "",
-                                .etag = "",
-                                .sequencer = ""};
 
     if (err != NULL && err->rc != RC_NOT_FOUND) {
         submit_end(submit, NULL, err);
         return;
     }
     if (err != NULL) {
-        submit->absent = sighting.gone = true;
-    } else {
-        sighting.version = object->version;
-        sighting.etag = object->etag;
-        sighting.size = object->size;
-        sighting.modified_ms = object->modified_ms;
+        submit->absent = true;
+        submit_sight(submit);
+        return;
     }
-    intake_sight(services->intake, &sighting, 1, on_submitted, submit);
+    submit->version = str_dup(object->version);
+    submit->etag = str_dup(object->etag);
+    submit->size = object->size;
+    submit->modified_ms = object->modified_ms;
+    if (object->version[0] == '\0' || object->size == 0) {
+        submit_sight(submit);
+        return;
+    }
+    store_get(submit->daemon->services.raw, submit->key, submit->version, submit->etag, 0, 1,
+              &submit->byte, on_version, submit);
 }
 
 static void submit_refused(void *arg)

@@ -93,7 +93,6 @@ static enum rc find_file(struct subsetting *subset, const char *file_name,
         *ret_object = *subset->single;
         ret_object->key = str_dup(subset->single->key);
         ret_object->etag = str_dup(subset->single->etag);
-        ret_object->version = str_dup(subset->single->version);
         ret_object->owns_store = false;
         return RC_OK;
     }

@@ -78,7 +78,6 @@ void ctl_object_done(struct ctl_object *object)
 {
     free(object->key);
     free(object->etag);
-    free(object->version);
     if (object->owns_store) {
         store_free(object->store);
     }
@@ -87,11 +86,8 @@ void ctl_object_done(struct ctl_object *object)
 
 struct h5_object ctl_object_h5(const struct ctl_object *object)
 {
-    return (struct h5_object){.store = object->store,
-                              .key = object->key,
-                              .version = object->version,
-                              .etag = object->etag,
-                              .size = object->size};
+    return (struct h5_object){
+        .store = object->store, .key = object->key, .etag = object->etag, .size = object->size};
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */
@@ -330,7 +326,6 @@ static void on_head(const struct store_object *object, const struct err *err, vo
     if (err == NULL) {
         wait->object->key = str_dup(object->key);
         wait->object->etag = str_dup(object->etag);
-        wait->object->version = str_dup(object->version);
         wait->object->size = object->size;
     }
     end_wait(wait, err);

@@ -39,10 +39,11 @@ enum rc ctl_run_aws_of(struct ctl_run *run, const char *bucket, struct aws **ret
 enum rc ctl_run_uri(const char *text, struct uri **ret_uri, struct err *err);
 bool ctl_run_is_s3(const char *uri);
 
-/** An object as a head told it; owns its strings and, if it was opened by name, its store. */
+/** An object as a head told it; owns its strings and, if it was opened by name, its store. Reads
+ * are held to its etag: who may read an object need not be allowed to name a version of it. */
 struct ctl_object {
     struct store *store;
-    char *key, *etag, *version;
+    char *key, *etag;
     uint64_t size;
     bool owns_store;
 };

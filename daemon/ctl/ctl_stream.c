@@ -34,7 +34,6 @@ void ctl_stream_ended(struct ctl_stream *stream, const struct err *err)
     }
     free(stream->from_bucket);
     free(stream->from_key);
-    free(stream->from_version);
     free(stream->from_etag);
     free(stream->path);
     free(stream->bucket);
@@ -146,8 +145,8 @@ static void fetch(struct ctl_stream *stream, struct ctl_stream_slot *slot, unsig
         return;
     }
     stream->busy++;
-    s3_get(stream->from, stream->from_bucket, stream->from_key, stream->from_version,
-           stream->from_etag, slot->offset, slot->len, slot->bytes, on_fetched, slot);
+    s3_get(stream->from, stream->from_bucket, stream->from_key, NULL, stream->from_etag,
+           slot->offset, slot->len, slot->bytes, on_fetched, slot);
 }
 
 static void start_parts(struct ctl_stream *stream)
@@ -200,7 +199,6 @@ void ctl_stream(const struct ctl_stream_options *options, ctl_stream_fn *done, v
         .to = options->to,
         .from_bucket = str_dup(options->from_bucket),
         .from_key = str_dup(options->from_key),
-        .from_version = copy_of(options->from_version),
         .from_etag = copy_of(options->from_etag),
         .path = copy_of(options->path),
         .bucket = copy_of(options->bucket),

@@ -22,7 +22,7 @@ struct ctl_stream_options {
     struct loop *loop;
     struct work *work;
     struct aws *from;
-    const char *from_bucket, *from_key, *from_version, *from_etag;
+    const char *from_bucket, *from_key, *from_etag;
     uint64_t size;
     int64_t modified_ms; /**< An unfinished upload that is older is of another object. */
     const char *path;    /**< The file; or NULL, and: */

@@ -37,7 +37,7 @@ struct ctl_stream {
     struct loop *loop;
     struct work *work;
     struct aws *from, *to;
-    char *from_bucket, *from_key, *from_version, *from_etag, *path, *bucket, *key;
+    char *from_bucket, *from_key, *from_etag, *path, *bucket, *key;
     uint64_t size, part_bytes, stored_bytes;
     int64_t modified_ms;
     void (*progress)(uint64_t bytes, void *arg);

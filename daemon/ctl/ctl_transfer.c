@@ -15,7 +15,6 @@ void ctl_transfer_done(struct ctl_transfer *transfer)
         free(transfer->items[i].to);
         free(transfer->items[i].second);
         free(transfer->items[i].etag);
-        free(transfer->items[i].version);
     }
     free(transfer->items);
     store_free(transfer->from);

@@ -34,7 +34,7 @@ struct ctl_item {
     struct ctl_transfer *transfer;
     uint64_t size, moved;
     int64_t modified_ms;
-    char *etag, *version; /**< Of an object. */
+    char *etag; /**< Of an object. No version: to name one needs a right of its own. */
 };
 
 struct ctl_transfer {

@@ -112,7 +112,6 @@ static void on_source(const struct store_object *object, const struct err *err, 
     item->size = object->size;
     item->modified_ms = object->modified_ms;
     item->etag = str_dup(object->etag);
-    item->version = str_dup(object->version);
     if (!plan_target(item)) {
         over(item);
     }

@@ -14,6 +14,7 @@ clock     skew_s, agent; advance_s                     Date, and what is held ag
 region    bucket, region, redirect                     the bucket is there; 301, 307 or 400 to others
 expire    key                                          that key is expired from now on
 public    bucket                                       anyone may
+seal      bucket                                       nobody may name a version in it
 place     part_min                                     smallest part of a multipart upload
 athena    a statement; queries (nothing)               athena.py
 hold, release   duplicate, shuffle, seed               of notifications: events.py
@@ -110,6 +111,9 @@ class Admin:
 
     def public(self, told):
         self.server.s3.buckets[told["bucket"]].public = True
+
+    def seal(self, told):
+        self.server.s3.buckets[told["bucket"]].sealed = True
 
     def place(self, told):
         self.server.s3.part_min = told["part_min"]

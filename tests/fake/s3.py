@@ -129,7 +129,7 @@ class Bucket:
     def __init__(self, name, region):
         self.name, self.region, self.redirect = name, region, 400
         self.made_s = int(time.time())
-        self.versioned = self.public = False
+        self.versioned = self.public = self.sealed = False
         self.objects = {}  # key: its versions, the newest last
         self.sorted, self.is_sorted = [], True
         self.uploads = {}
@@ -457,6 +457,8 @@ class S3:
                 headers = {"x-amz-delete-marker": "true"} if marker else {}
                 refuse("NoSuchKey", 404, "The specified key does not exist.", headers=headers)
             return found
+        if bucket.sealed:
+            refuse("AccessDenied", 403, "Access Denied")
         for found in bucket.objects.get(key, ()):
             if (found.id or "null") == version_id:
                 if found.marker:

@@ -118,6 +118,21 @@ def test_the_version_of_a_versioned_bucket_is_on_record(moto, daemon):
     assert manifest["source"]["etag"] == put["ETag"].strip('"')
 
 
+def test_a_version_that_may_not_be_read_is_submitted_by_its_etag(fake, daemon):
+    """s3:GetObject, and no s3:GetObjectVersion."""
+    fake.equip(daemon)
+    fake.bucket("versions", versioned=True)
+    fake.ask("seal", {"bucket": "versions"})
+    daemon.configure(raw={"uri": "s3://versions"}, sources={"list": {"interval": "0s"}})
+    daemon.start()
+    daemon.wait_idle()
+    put = fake.put("versions", "a.csv", table([(1, "x")]).encode())
+    daemon.ctl("submit", "s3://versions/a.csv", check=0)
+    assert daemon.wait_state("a.csv", "DONE", "QUARANTINED")["state"] == "DONE"
+    source = json.loads(fake.get("processed", "_manifests/a.csv.json"))["source"]
+    assert source["version"] == "" and source["etag"] == put["ETag"].strip('"')
+
+
 def test_what_was_overwritten_before_it_was_read_is_superseded(moto, daemon):
     moto.equip(daemon)
     moto.put("raw", "a.csv", table([(1, "old")]).encode())

@@ -358,6 +358,23 @@ def test_a_fault_that_passes_is_not_noticed(fake, raw, tmp_path, fault):
     assert tree(tmp_path / "there") == tree(tmp_path / "here") and fake.struck()
 
 
+def test_who_may_read_objects_need_not_be_allowed_to_name_versions(fake, raw, tmp_path):
+    """As a public bucket that keeps versions: s3:GetObject, and no s3:GetObjectVersion."""
+    fake.bucket("raw", versioned=True), fake.bucket("mine")
+    for key, data in tree(raw.root).items():
+        fake.put("raw", key, data)
+    fake.ask("seal", {"bucket": "raw"})
+    select = ["--catalog", "s3://raw/CATALOG.csv", "--type", "vil"]
+    assert states(copy(fake, "s3://raw/", "s3://mine/", *select)) == {"VIL": "copied"}
+    assert states(copy(fake, "s3://raw/", tmp_path / "here", *select)) == {"VIL": "copied"}
+    vil = "s3://raw/" + raw.key["vil"]
+    s3(fake, "inspect", vil)
+    s3(fake, "render", vil, "--id", "S200", "-o", tmp_path / "x.png")
+    s3(fake, "subset", "s3://raw/", *select, "-o", tmp_path / "sub")
+    s3(fake, "subset", vil, *select, "-o", tmp_path / "one")
+    assert fake.objects("mine") == tree(tmp_path / "here") == {raw.key["vil"]: raw.path["vil"].read_bytes()}
+
+
 # -- what takes long -------------------------------------------------------------------------------
 
 
