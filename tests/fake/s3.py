@@ -52,9 +52,10 @@ class Version:
 
 
 class Upload:
-    def __init__(self, key, headers):
+    def __init__(self, key, headers, algorithm):
         self.id, self.key, self.headers = secrets.token_urlsafe(48), key, headers
-        self.parts = {}
+        self.algorithm = algorithm  # "crc32c"; "" for none
+        self.parts = {}  # number: (etag, body, checksum)
         self.begun_s = int(time.time())
 
 
@@ -595,7 +596,8 @@ class S3:
     # -- parts -----------------------------------------------------------------------------------
 
     def CreateMultipartUpload(self, request, bucket):
-        upload = Upload(request.key, self.kept(request.headers))
+        algorithm = request.headers.get("x-amz-checksum-algorithm", "").lower()
+        upload = Upload(request.key, self.kept(request.headers), algorithm)
         bucket.uploads[upload.id] = upload
         return xml(
             f"<InitiateMultipartUploadResult {XMLNS}><Bucket>{bucket.name}</Bucket>"
@@ -621,8 +623,13 @@ class S3:
     def UploadPart(self, request, bucket):
         upload, number = self.upload(request, bucket), self.number(request)
         body, checksums = checked(request)
+        sent = next(iter(checksums), "").removeprefix("x-amz-checksum-")
+        unasked = sent == "crc32" and not upload.algorithm  # which SDKs send of their own accord
+        if sent != upload.algorithm and not unasked:
+            refuse("InvalidRequest", 400, "Checksum Type mismatch occurred, expected checksum Type: "
+                   f"{upload.algorithm or 'null'}, actual checksum Type: {sent or 'null'}")  # fmt: skip
         etag = hashlib.md5(body).hexdigest()
-        upload.parts[number] = (etag, body)
+        upload.parts[number] = (etag, body, next(iter(checksums.values()), ""))
         return Answer(200, b"", {"etag": f'"{etag}"', **checksums})
 
     def UploadPartCopy(self, request, bucket):
@@ -640,7 +647,7 @@ class S3:
         etag = hashlib.md5(f"{asked} of {request.headers['x-amz-copy-source']}".encode()).hexdigest()
         if not isinstance(body, FileSlice):
             etag = hashlib.md5(body).hexdigest()
-        upload.parts[number] = (etag, body)
+        upload.parts[number] = (etag, body, "")
         return xml(
             f"<CopyPartResult {XMLNS}><LastModified>{iso(time.time())}</LastModified>"
             f"<ETag>&quot;{etag}&quot;</ETag></CopyPartResult>"
@@ -670,6 +677,7 @@ class S3:
         version = self.keep(
             bucket, request.key, self.joined(bodies), etag, upload.headers, {}, "CompleteMultipartUpload"
         )
+        version.modified_s = upload.begun_s  # S3 tells when it began, not when it ended
         del bucket.uploads[upload.id]
         answer = xml(
             f"<CompleteMultipartUploadResult {XMLNS}><Location>http://{request.host}/{bucket.name}/"
@@ -704,9 +712,14 @@ class S3:
         after = int(query.get("part-number-marker") or 0)
         numbers = sorted(number for number in upload.parts if number > after)
         cut_off, numbers = len(numbers) > most, numbers[:most]
+        name = f"Checksum{upload.algorithm.upper()}"
+
+        def told(checksum):
+            return f"<{name}>{checksum}</{name}>" if checksum else ""
+
         parts = "".join(
             f"<Part><PartNumber>{n}</PartNumber><ETag>&quot;{upload.parts[n][0]}&quot;</ETag>"
-            f"<Size>{len(upload.parts[n][1])}</Size></Part>"
+            f"<Size>{len(upload.parts[n][1])}</Size>{told(upload.parts[n][2])}</Part>"
             for n in numbers
         )
         return xml(
@@ -730,7 +743,9 @@ class S3:
         cut_off, found = len(found) > most, found[:most]
         uploads = "".join(
             f"<Upload><Key>{enc(u.key)}</Key><UploadId>{u.id}</UploadId>"
-            f"<Initiated>{iso(u.begun_s)}</Initiated></Upload>"
+            f"<Initiated>{iso(u.begun_s)}</Initiated>"
+            + (f"<ChecksumAlgorithm>{u.algorithm.upper()}</ChecksumAlgorithm>" if u.algorithm else "")
+            + "</Upload>"
             for u in found
         )
         markers = ""
