@@ -135,7 +135,8 @@ const struct ctl_command ctl_cmd_copy = {
             "named at the end; the others are copied all the same.\n"
             "Between buckets S3 itself copies, in parts above 5 GB. With a --source-* option the\n"
             "two are different S3s, and the bytes pass through here, a few parts at a time. What\n"
-            "was copied of a large file is not copied again.",
+            "was copied of a large file is not copied again, if SRC has the same still, and the\n"
+            "note of it in ~/.cache/sevird/transfers is there.",
     .options = options,
     .min_words = 2,
     .max_words = 2,

@@ -127,7 +127,8 @@ const struct ctl_command ctl_cmd_upload = {
         "appears whole or not at all, in the place of one of that name; all are on disk when this\n"
         "returns. A file that fails does not keep the others. Large files go to S3 in parts; "
         "those\n"
-        "that it has already, after an interruption, are not sent again.",
+        "that it has already, after an interruption, are not sent again, if the file is the same\n"
+        "and the note of them in ~/.cache/sevird/transfers is there.",
     .options = options,
     .min_words = 2,
     .max_words = UINT_MAX,

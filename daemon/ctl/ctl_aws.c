@@ -1,6 +1,7 @@
 /** @file
  * How S3 is reached, from the options that awscli has too.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/ctl/ctl_run_p.h"
@@ -126,4 +127,17 @@ enum rc ctl_run_aws_of(struct ctl_run *run, const char *bucket, struct aws **ret
         return RC_OK;
     }
     return ctl_run_aws(run, ret_aws, err);
+}
+
+const char *ctl_run_endpoint(const struct ctl_run *run, const char *bucket)
+{
+    static const char *const names[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
+    const bool source =
+        bucket != NULL && run->source_bucket != NULL && strcmp(bucket, run->source_bucket) == 0;
+    const char *url = value_of(run, source ? "source-" : "", "endpoint-url");
+
+    for (unsigned i = 0; url == NULL && i < ARRAY_LEN(names); i++) {
+        url = getenv(names[i]);
+    }
+    return url != NULL ? url : "";
 }

@@ -35,6 +35,9 @@ enum rc ctl_run_source(struct ctl_run *run, const char *uri, struct err *err);
 /** The access to read from that bucket. */
 enum rc ctl_run_aws_of(struct ctl_run *run, const char *bucket, struct aws **ret_aws,
                        struct err *err);
+/** The server that is asked for that bucket (NULL: one to write to), as far as the command line and
+ * the environment name it; else "". */
+const char *ctl_run_endpoint(const struct ctl_run *run, const char *bucket);
 /** A URI or path, relative to the working directory. */
 enum rc ctl_run_uri(const char *text, struct uri **ret_uri, struct err *err);
 bool ctl_run_is_s3(const char *uri);

@@ -95,7 +95,7 @@ static void go_on(struct ctl_stream *stream)
         return;
     }
     if (stream->err.rc != RC_OK) {
-        ctl_stream_ended(stream, NULL);
+        stream->target->give_up(stream);
     } else {
         stream->target->close(stream);
     }
@@ -205,7 +205,7 @@ void ctl_stream(const struct ctl_stream_options *options, ctl_stream_fn *done, v
         .key = copy_of(options->key),
         .size = options->size,
         .part_bytes = choose_part(options->size),
-        .modified_ms = options->modified_ms,
+        .resume = options->resume,
         .progress = options->progress,
         .done = done,
         .arg = arg,

@@ -5,7 +5,8 @@
  *
  * It is resumable. A local file is written in order under a hidden name of its own (which depends
  * on the object and its etag) and appears under its name when it is whole and on disk; what an
- * interrupted run has written is not fetched again. A bucket keeps the parts that it was sent.
+ * interrupted run has written is not fetched again. A bucket keeps the parts that it was sent, if
+ * there is a record of them.
  *
  * Thread:     the loop's.
  * Completion: `done` later, exactly once.
@@ -24,10 +25,11 @@ struct ctl_stream_options {
     struct aws *from;
     const char *from_bucket, *from_key, *from_etag;
     uint64_t size;
-    int64_t modified_ms; /**< An unfinished upload that is older is of another object. */
-    const char *path;    /**< The file; or NULL, and: */
+    const char *path; /**< The file; or NULL, and: */
     struct aws *to;
     const char *bucket, *key;
+    const struct s3_resume *resume; /**< Of an upload of this object in CTL_STREAM_PARTs; borrowed
+                                     *   until `done`. NULL: what fails is aborted. */
     void (*progress)(uint64_t bytes, void *arg); /**< What the target has. */
 };
 

@@ -174,8 +174,14 @@ static void file_close(struct ctl_stream *stream)
     work_submit(stream->work, WORK_FILE, run_close, on_close, step);
 }
 
+static void file_give_up(struct ctl_stream *stream)
+{
+    ctl_stream_ended(stream, NULL);
+}
+
 const struct ctl_stream_target ctl_stream_file = {.open = file_open,
                                                   .has = file_has,
                                                   .takes = file_takes,
                                                   .store = file_store,
-                                                  .close = file_close};
+                                                  .close = file_close,
+                                                  .give_up = file_give_up};

@@ -31,6 +31,8 @@ struct ctl_stream_target {
     bool (*takes)(const struct ctl_stream *, const struct ctl_stream_slot *);
     void (*store)(struct ctl_stream *, struct ctl_stream_slot *);
     void (*close)(struct ctl_stream *);
+    /** It has failed, and nothing is under way any more. */
+    void (*give_up)(struct ctl_stream *);
 };
 
 struct ctl_stream {
@@ -39,7 +41,6 @@ struct ctl_stream {
     struct aws *from, *to;
     char *from_bucket, *from_key, *from_etag, *path, *bucket, *key;
     uint64_t size, part_bytes, stored_bytes;
-    int64_t modified_ms;
     void (*progress)(uint64_t bytes, void *arg);
     ctl_stream_fn *done;
     void *arg;
@@ -57,9 +58,10 @@ struct ctl_stream {
     bool writing;
 
     /* ctl_stream_s3.c */
+    const struct s3_resume *resume; /**< NULL: none. */
     char *upload_id;
-    struct s3_part *sent;   /**< `size` 0: not yet. */
-    struct err unconfirmed; /**< What became of the completion, as far as its answer tells. */
+    bool kept;            /**< It is on record, and stays if this fails. */
+    struct s3_part *sent; /**< `size` 0: not yet. */
 };
 
 extern const struct ctl_stream_target ctl_stream_file, ctl_stream_s3;

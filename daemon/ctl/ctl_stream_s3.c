@@ -1,6 +1,6 @@
 /** @file
  * A stream's end that is a bucket: one put of what is small, else an upload in parts, which goes on
- * with an unfinished one that is not older than the object.
+ * with an unfinished one that is on record as being of this very object.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static bool is_single(const struct ctl_stream *stream)
     return stream->parts <= 1;
 }
 
-/* ---- open: an unfinished upload, or a new one ---------------------------------------------- */
+/* ---- open: the upload on record, or a new one ---------------------------------------------- */
 
 static void on_created(const char *upload_id, const struct err *err, void *arg)
 {
@@ -26,6 +26,8 @@ static void on_created(const char *upload_id, const struct err *err, void *arg)
 
     if (err == NULL) {
         stream->upload_id = str_dup(upload_id);
+        stream->kept =
+            stream->resume != NULL && stream->resume->begun(upload_id, stream->resume->arg);
     }
     ctl_stream_opened(stream, err);
 }
@@ -37,14 +39,31 @@ static void create(struct ctl_stream *stream)
     s3_multipart_create(stream->to, stream->bucket, &put, on_created, stream);
 }
 
-/** Parts of the right size; that they are of this object, the upload's time has told. */
+/** One that may not be aborted is left to the rules of the bucket. */
+static void on_dropped(const struct err *err, void *arg)
+{
+    struct ctl_stream *stream = arg;
+
+    if (err != NULL && !s3_multipart_is_lost(err)) {
+        ctl_stream_ended(stream, err);
+        return;
+    }
+    create(stream);
+}
+
+static void drop(struct ctl_stream *stream)
+{
+    s3_multipart_abort(stream->to, stream->bucket, stream->key, stream->resume->upload_id,
+                       on_dropped, stream);
+}
+
+/** Parts of the right size; that they are of this object, the record tells. */
 static void on_parts(const struct s3_part *parts, unsigned count, const struct err *err, void *arg)
 {
     struct ctl_stream *stream = arg;
 
-    if (err != NULL) {
-        free(TAKE(stream->upload_id));
-        create(stream);
+    if (s3_multipart_is_lost(err)) {
+        drop(stream);
         return;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -52,20 +71,9 @@ static void on_parts(const struct s3_part *parts, unsigned count, const struct e
             stream->sent[parts[i].part - 1] = parts[i];
         }
     }
-    ctl_stream_opened(stream, NULL);
-}
-
-static void on_found(const char *upload_id, int64_t initiated_ms, const struct err *err, void *arg)
-{
-    struct ctl_stream *stream = arg;
-
-    if (err != NULL || upload_id[0] == '\0' || initiated_ms < stream->modified_ms) {
-        create(stream); /* one that may not list may still write */
-        return;
-    }
-    stream->upload_id = str_dup(upload_id);
-    s3_multipart_parts(stream->to, stream->bucket, stream->key, stream->upload_id, on_parts,
-                       stream);
+    stream->upload_id = str_dup(stream->resume->upload_id);
+    stream->kept = true;
+    ctl_stream_opened(stream, err);
 }
 
 static void open_deferred(void *arg)
@@ -80,7 +88,14 @@ static void s3_open(struct ctl_stream *stream)
         loop_defer(stream->loop, open_deferred, stream);
         return;
     }
-    s3_multipart_find(stream->to, stream->bucket, stream->key, on_found, stream);
+    if (stream->resume == NULL || stream->resume->upload_id == NULL) {
+        create(stream);
+    } else if (!stream->resume->fits) {
+        drop(stream);
+    } else {
+        s3_multipart_parts(stream->to, stream->bucket, stream->key, stream->resume->upload_id,
+                           on_parts, stream);
+    }
 }
 
 /* ---- parts --------------------------------------------------------------------------------- */
@@ -145,29 +160,73 @@ static void s3_store(struct ctl_stream *stream, struct ctl_stream_slot *slot)
     s3_put(stream->to, stream->bucket, &put, on_put, slot);
 }
 
-/* ---- close --------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static void forget(const struct ctl_stream *stream)
+{
+    if (stream->resume != NULL) {
+        stream->resume->ended(stream->resume->arg);
+    }
+}
+
+static void on_aborted(const struct err *err, void *arg)
+{
+    struct ctl_stream *stream = arg;
+
+    if (err == NULL || s3_multipart_is_lost(err)) {
+        forget(stream);
+    }
+    ctl_stream_ended(stream, NULL);
+}
+
+static void s3_give_up(struct ctl_stream *stream)
+{
+    if (stream->upload_id == NULL || stream->kept) {
+        ctl_stream_ended(stream, NULL);
+        return;
+    }
+    s3_multipart_abort(stream->to, stream->bucket, stream->key, stream->upload_id, on_aborted,
+                       stream);
+}
 
 static void on_confirmed(const struct s3_object *object, const struct err *err, void *arg)
 {
     struct ctl_stream *stream = arg;
-    const bool done = err == NULL && s3_multipart_is(object, stream->sent, stream->parts);
 
-    ctl_stream_ended(stream, done ? NULL : &stream->unconfirmed);
+    if (err == NULL && s3_multipart_is(object, stream->sent, stream->parts)) {
+        forget(stream);
+        stream->err.rc = RC_OK;
+        ctl_stream_ended(stream, NULL);
+        return;
+    }
+    s3_give_up(stream);
 }
 
-/** The answer may be all that was lost. */
 static void on_completed(const char *etag, const char *version, const struct err *err, void *arg)
 {
     struct ctl_stream *stream = arg;
     (void)etag;
     (void)version;
 
-    if (s3_multipart_is_open(err) && stream->parts > 1) {
-        stream->unconfirmed = *err;
+    if (err == NULL) {
+        forget(stream);
+        ctl_stream_ended(stream, NULL);
+        return;
+    }
+    stream->err = *err;
+    if (s3_multipart_is_open(err)) { /* the answer may be all that was lost */
         s3_head(stream->to, stream->bucket, stream->key, NULL, on_confirmed, stream);
         return;
     }
-    ctl_stream_ended(stream, err);
+    stream->kept &= err->rc != RC_INVALID; /* a later run would be refused as well */
+    s3_give_up(stream);
+}
+
+static void on_empty(const char *etag, const char *version, const struct err *err, void *arg)
+{
+    (void)etag;
+    (void)version;
+    ctl_stream_ended(arg, err);
 }
 
 static void s3_close(struct ctl_stream *stream)
@@ -175,7 +234,7 @@ static void s3_close(struct ctl_stream *stream)
     const struct s3_put put = put_of(stream);
 
     if (stream->parts == 0) { /* of nothing there was no part to put */
-        s3_put(stream->to, stream->bucket, &put, on_completed, stream);
+        s3_put(stream->to, stream->bucket, &put, on_empty, stream);
     } else if (is_single(stream)) {
         ctl_stream_ended(stream, NULL);
     } else {
@@ -184,5 +243,9 @@ static void s3_close(struct ctl_stream *stream)
     }
 }
 
-const struct ctl_stream_target ctl_stream_s3 = {
-    .open = s3_open, .has = s3_has, .takes = s3_takes, .store = s3_store, .close = s3_close};
+const struct ctl_stream_target ctl_stream_s3 = {.open = s3_open,
+                                                .has = s3_has,
+                                                .takes = s3_takes,
+                                                .store = s3_store,
+                                                .close = s3_close,
+                                                .give_up = s3_give_up};

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "daemon/ctl/ctl.h"
+#include "daemon/ctl/ctl_note.h"
 #include "daemon/ctl/ctl_run.h"
 
 enum ctl_item_state {
@@ -34,7 +35,8 @@ struct ctl_item {
     struct ctl_transfer *transfer;
     uint64_t size, moved;
     int64_t modified_ms;
-    char *etag; /**< Of an object. No version: to name one needs a right of its own. */
+    struct ctl_note *note; /**< Of an upload in parts, while it is under way; NULL: none. */
+    char *etag;            /**< Of an object. No version: to name one needs a right of its own. */
 };
 
 struct ctl_transfer {
@@ -53,6 +55,7 @@ struct ctl_transfer {
     unsigned next, busy, width, over;
     struct ctl_progress *progress;
     uint64_t total_bytes;
+    bool noteless; /**< It was told that no notes can be kept. */
 };
 
 void ctl_transfer_done(struct ctl_transfer *transfer);

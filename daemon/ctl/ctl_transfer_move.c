@@ -1,6 +1,7 @@
 /** @file
  * The transfers themselves: for each pair of ends the way that is right for it.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "daemon/ctl/ctl_stream.h"
@@ -34,6 +35,7 @@ static void on_moved(const struct err *err, void *arg)
 {
     struct ctl_item *item = arg;
 
+    ctl_note_close(TAKE(item->note));
     if (err != NULL) {
         ctl_transfer_fail(item, err);
         item->moved = 0;
@@ -64,6 +66,47 @@ static void on_progress(uint64_t bytes, void *arg)
     ctl_progress_set(transfer->progress, item->to, sum, transfer->total_bytes);
 }
 
+/* ---- notes: what is large can be gone on with ---------------------------------------------- */
+
+/** None where another run is at that target, or where none can be kept. */
+static const struct s3_resume *take_note(struct ctl_item *item, const char *key, const char *source)
+{
+    struct ctl_transfer *transfer = item->transfer;
+    const char *bucket = transfer->to->uri->bucket;
+    scoped(free) char *target =
+        str_printf("%s\n%s/%s", ctl_run_endpoint(transfer->run, NULL), bucket, key);
+    struct err err;
+
+    if (ctl_note_open(target, source, &item->note, &err) != RC_OK && err.rc != RC_CONFLICT &&
+        !transfer->noteless) {
+        transfer->noteless = true;
+        ctl_warn("%s: what is cut short begins anew", err.text);
+    }
+    return ctl_note_resume(item->note);
+}
+
+/** `how` says what its parts are. */
+static const struct s3_resume *note_object(struct ctl_item *item, const char *how,
+                                           const char *from_key, const char *key)
+{
+    struct ctl_transfer *transfer = item->transfer;
+    const char *bucket = transfer->from->uri->bucket;
+    scoped(free) char *source =
+        str_printf("%s\n%" PRIu64 " %" PRId64 " %s\n%s\n%s/%s", how, item->size, item->modified_ms,
+                   item->etag, ctl_run_endpoint(transfer->run, bucket), bucket, from_key);
+
+    return take_note(item, key, source);
+}
+
+static const struct s3_resume *note_file(struct ctl_item *item, const char *path, const char *key)
+{
+    scoped(free) char *whole = realpath(path, NULL);
+    scoped(free) char *source = str_printf("upload\n%" PRIu64 " %" PRId64 "\n%s", item->size,
+                                           item->modified_ms, whole != NULL ? whole : path);
+
+    return take_note(item, key, source);
+}
+
 /* ---- the ways ------------------------------------------------------------------------------ */
 
 static void upload(struct ctl_item *item, struct aws *aws)
@@ -77,7 +120,7 @@ static void upload(struct ctl_item *item, struct aws *aws)
         .bucket = transfer->to->uri->bucket,
         .put = {.key = key, .checksum = S3_CHECKSUM_CRC32C},
         .path = path,
-        .resume = true,
+        .resume = item->size > S3_UPLOAD_SINGLE ? note_file(item, path, key) : NULL,
         .progress = on_progress,
     };
 
@@ -90,6 +133,7 @@ static void copy_within(struct ctl_item *item, struct aws *aws)
     struct ctl_transfer *transfer = item->transfer;
     scoped(free) char *key = whole_key(transfer->to, item->to);
     scoped(free) char *from_key = whole_key(transfer->from, item->from);
+    scoped(free) char *how = str_printf("copy %" PRIu64, S3_COPY_PART);
     const struct s3_copy_options options = {
         .bucket = transfer->to->uri->bucket,
         .put = {.key = key},
@@ -97,21 +141,18 @@ static void copy_within(struct ctl_item *item, struct aws *aws)
         .from_key = from_key,
         .from_etag = item->etag,
         .size = item->size,
-        .modified_ms = item->modified_ms,
-        .resume = true,
+        .resume = item->size > S3_COPY_MAX ? note_object(item, how, from_key, key) : NULL,
         .progress = on_progress,
     };
 
     s3_copying(aws, ctl_run_loop(transfer->run), &options, on_put, item);
 }
 
-/** `to` NULL: to a file. */
-static void stream(struct ctl_item *item, struct aws *from, struct aws *to)
+static void stream_to_file(struct ctl_item *item, struct aws *from)
 {
     struct ctl_transfer *transfer = item->transfer;
     scoped(free) char *from_key = whole_key(transfer->from, item->from);
-    scoped(free) char *path = to == NULL ? fs_join(transfer->to->uri->path, item->to) : NULL;
-    scoped(free) char *key = to != NULL ? whole_key(transfer->to, item->to) : NULL;
+    scoped(free) char *path = fs_join(transfer->to->uri->path, item->to);
     const struct ctl_stream_options options = {
         .loop = ctl_run_loop(transfer->run),
         .work = ctl_run_work(transfer->run),
@@ -120,11 +161,31 @@ static void stream(struct ctl_item *item, struct aws *from, struct aws *to)
         .from_key = from_key,
         .from_etag = item->etag,
         .size = item->size,
-        .modified_ms = item->modified_ms,
         .path = path,
+        .progress = on_progress,
+    };
+
+    ctl_stream(&options, on_moved, item);
+}
+
+static void stream_across(struct ctl_item *item, struct aws *from, struct aws *to)
+{
+    struct ctl_transfer *transfer = item->transfer;
+    scoped(free) char *from_key = whole_key(transfer->from, item->from);
+    scoped(free) char *key = whole_key(transfer->to, item->to);
+    scoped(free) char *how = str_printf("stream %u", CTL_STREAM_PART);
+    const struct ctl_stream_options options = {
+        .loop = ctl_run_loop(transfer->run),
+        .work = ctl_run_work(transfer->run),
+        .from = from,
+        .from_bucket = transfer->from->uri->bucket,
+        .from_key = from_key,
+        .from_etag = item->etag,
+        .size = item->size,
         .to = to,
         .bucket = transfer->to->uri->bucket,
         .key = key,
+        .resume = item->size > CTL_STREAM_PART ? note_object(item, how, from_key, key) : NULL,
         .progress = on_progress,
     };
 
@@ -146,8 +207,10 @@ static bool move_item(struct ctl_item *item)
     }
     if (from_aws != NULL && from_aws == to_aws) {
         copy_within(item, to_aws);
+    } else if (from_aws != NULL && to_aws == NULL) {
+        stream_to_file(item, from_aws);
     } else if (from_aws != NULL) {
-        stream(item, from_aws, to_aws);
+        stream_across(item, from_aws, to_aws);
     } else if (to_aws != NULL) {
         upload(item, to_aws);
     } else if (from != NULL) {

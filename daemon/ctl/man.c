@@ -33,10 +33,13 @@ static const char tail[] =
     ".TP\n4\ntimed out\n"
     ".SH ENVIRONMENT\n"
     ".TP\n.B SEVIRD_SOCKET\nthe control socket, where \\fB\\-\\-socket\\fR does not name one\n"
+    ".TP\n.B XDG_CACHE_HOME\nwhat stands for \\fI~/.cache\\fR\n"
     ".SH FILES\n"
     ".TP\n.I " CTL_SOCKET
     "\nthe control socket; root, the daemon's user and its group may connect, and\n"
     "only root and the daemon's user may change things\n"
+    ".TP\n.I ~/.cache/sevird/transfers\nnotes of unfinished uploads, by which \\fBcopy\\fR and "
+    "\\fBupload\\fR go on with them; without\nits note one begins anew\n"
     ".SH EXAMPLES\n"
     ".EX\n"
     "sevirctl submit /var/lib/sevird/raw/CATALOG.csv\n"

@@ -115,7 +115,6 @@ void s3_op_free(struct s3_op *op)
     free(op->key);
     free(op->upload);
     free(op->parts);
-    free(op->text);
     free(op->etag);
     free(op->objects);
     arena_free(op->arena);

@@ -92,6 +92,19 @@ struct s3_part {
     uint64_t size;
 };
 
+/** How an upload may be gone on with in a later run. S3 does not tell what an unfinished upload is
+ * of, nor do its parts: who begins it keeps that on record, and nobody else's is looked at. */
+struct s3_resume {
+    const char *upload_id; /**< On record from an earlier run; NULL: none. */
+    bool fits;             /**< It is of these very bytes, in such parts; else it is aborted. */
+    /** Before its first part: this upload is to be on record, instead of the one before. False: it
+     * could not be, and is aborted should it fail. */
+    bool (*begun)(const char *upload_id, void *arg);
+    /** The upload is no more: completed, or aborted. Also of one that is not on record. */
+    void (*ended)(void *arg);
+    void *arg;
+};
+
 typedef void s3_text_fn(const char *text, const struct err *err, void *arg);
 struct aws_call *s3_multipart_create(struct aws *aws, const char *bucket, const struct s3_put *put,
                                      s3_text_fn *done_upload_id, void *arg);
@@ -123,6 +136,13 @@ static inline bool s3_multipart_is_open(const struct err *err)
     return err != NULL &&
            (err->rc == RC_NOT_FOUND || err->rc == RC_NETWORK || err->rc == RC_TIMEOUT);
 }
+/** An error of what is asked of an upload on record that time will not mend: it is gone, or whoever
+ * asks may not, or cannot there. A new one can still be begun. */
+static inline bool s3_multipart_is_lost(const struct err *err)
+{
+    return err != NULL && (err->rc == RC_NOT_FOUND || err->rc == RC_DENIED ||
+                           err->rc == RC_UNSUPPORTED || err->rc == RC_INVALID);
+}
 struct aws_call *s3_multipart_abort(struct aws *aws, const char *bucket, const char *key,
                                     const char *upload_id, s3_done_fn *done, void *arg);
 typedef void s3_parts_fn(const struct s3_part *parts, unsigned count, const struct err *err,
@@ -130,12 +150,6 @@ typedef void s3_parts_fn(const struct s3_part *parts, unsigned count, const stru
 /** All parts that an upload has, in order, over all pages; so it cannot be canceled. */
 void s3_multipart_parts(struct aws *aws, const char *bucket, const char *key, const char *upload_id,
                         s3_parts_fn *done, void *arg);
-/** `upload_id` is "" if there is none. */
-typedef void s3_upload_fn(const char *upload_id, int64_t initiated_ms, const struct err *err,
-                          void *arg);
-/** The newest unfinished upload of exactly `key`; likewise. */
-void s3_multipart_find(struct aws *aws, const char *bucket, const char *key, s3_upload_fn *done,
-                       void *arg);
 /** One CopyObject, at most S3_COPY_MAX bytes; RC_CHANGED when the source is another one now. */
 struct aws_call *s3_copy(struct aws *aws, const char *bucket, const struct s3_put *put,
                          const char *from_bucket, const char *from_key, const char *from_version,

@@ -81,10 +81,8 @@ struct s3_copying *s3_copying(struct aws *aws, struct loop *loop,
     struct s3_multi *multi = &copying->multi;
     const uint64_t single_max = options->single_max != 0 ? options->single_max : S3_COPY_MAX;
 
-    s3_multi_init(multi, aws, loop, options->bucket, &options->put);
+    s3_multi_init(multi, aws, loop, options->bucket, &options->put, options->resume);
     multi->put.checksum = S3_CHECKSUM_NONE; /* S3 has the bytes, and its own */
-    multi->resume = options->resume;
-    multi->newer_than_ms = options->modified_ms;
     multi->progress = options->progress;
     multi->done = done;
     multi->arg = arg;

@@ -2,7 +2,7 @@
  * A whole object from S3 to S3 without its bytes passing through us: by one CopyObject, or, above
  * what that takes, in parts of which several are under way at a time. Every request is pinned to
  * the source's etag. The target's access is used for both ends. When it fails, the parts are
- * removed again, unless `resume` keeps them for the next time.
+ * removed again, unless `resume` keeps them for a later run.
  *
  * Thread:     the loop's.
  * Completion: `done` later, exactly once. s3_copying_cancel() asks; `done` then says RC_CANCELED.
@@ -20,12 +20,10 @@ struct s3_copy_options {
     const char *bucket;
     struct s3_put put; /**< Key, condition; content type and encoding where it goes in parts. */
     const char *from_bucket, *from_key, *from_version, *from_etag;
-    uint64_t size;       /**< Of the source. */
-    int64_t modified_ms; /**< Of the source: an unfinished copy that is older is of another one. */
-    uint64_t single_max; /**< Up to this by one request; 0: S3_COPY_MAX. */
-    uint64_t part_bytes; /**< 0: S3_COPY_PART. */
-    bool resume;         /**< Go on with an unfinished copy to this key. Which source that was of is
-                          *   not on record: only its time tells. */
+    uint64_t size;                  /**< Of the source. */
+    uint64_t single_max;            /**< Up to this by one request; 0: S3_COPY_MAX. */
+    uint64_t part_bytes;            /**< 0: S3_COPY_PART. */
+    const struct s3_resume *resume; /**< For what goes in parts; NULL: what fails is aborted. */
     void (*progress)(uint64_t bytes, void *arg); /**< May be NULL. */
 };
 

@@ -18,7 +18,7 @@ static char *dup_or_null(const char *text)
 }
 
 void s3_multi_init(struct s3_multi *multi, struct aws *aws, struct loop *loop, const char *bucket,
-                   const struct s3_put *put)
+                   const struct s3_put *put, const struct s3_resume *resume)
 {
     multi->aws = aws;
     multi->loop = loop;
@@ -28,6 +28,10 @@ void s3_multi_init(struct s3_multi *multi, struct aws *aws, struct loop *loop, c
     multi->put.content_type = dup_or_null(put->content_type);
     multi->put.content_encoding = dup_or_null(put->content_encoding);
     multi->put.if_match = dup_or_null(put->if_match);
+    if (resume != NULL) {
+        multi->resume = *resume;
+        multi->resume.upload_id = dup_or_null(resume->upload_id);
+    }
 }
 
 static void free_text(const char *text)
@@ -42,6 +46,7 @@ void s3_multi_done(struct s3_multi *multi)
     free_text(multi->put.content_type);
     free_text(multi->put.content_encoding);
     free_text(multi->put.if_match);
+    free_text(multi->resume.upload_id);
     free(multi->upload_id);
     free(multi->parts);
 }
@@ -66,21 +71,10 @@ static void end_step(struct s3_multi *multi, enum s3_multi_step next, const stru
         multi->err = *err;
     }
     if (multi->err.rc != RC_OK && multi->step < S3_MULTI_ABORT) {
-        next = begun && !multi->resume ? S3_MULTI_ABORT : S3_MULTI_END;
+        next = begun && !multi->kept ? S3_MULTI_ABORT : S3_MULTI_END;
     }
     multi->step = next;
     s3_multi_run(multi);
-}
-
-static void on_found(const char *upload_id, int64_t initiated_ms, const struct err *err, void *arg)
-{
-    struct s3_multi *multi = arg;
-    const bool use = err == NULL && upload_id[0] != '\0' && initiated_ms > multi->newer_than_ms;
-
-    if (use) {
-        multi->upload_id = str_dup(upload_id);
-    }
-    end_step(multi, use ? S3_MULTI_LIST : S3_MULTI_CREATE, err);
 }
 
 static uint64_t part_len(const struct s3_multi *multi, unsigned part)
@@ -94,6 +88,10 @@ static void on_listed(const struct s3_part *parts, unsigned count, const struct 
 {
     struct s3_multi *multi = arg;
 
+    if (s3_multipart_is_lost(err)) {
+        end_step(multi, S3_MULTI_DROP, NULL);
+        return;
+    }
     for (unsigned i = 0; i < count; i++) {
         const unsigned part = parts[i].part;
 
@@ -105,12 +103,26 @@ static void on_listed(const struct s3_part *parts, unsigned count, const struct 
     end_step(multi, S3_MULTI_MOVE, err);
 }
 
+/** One that may not be aborted is left to the rules of the bucket. */
+static void on_dropped(const struct err *err, void *arg)
+{
+    struct s3_multi *multi = arg;
+
+    if (err == NULL || s3_multipart_is_lost(err)) {
+        free(TAKE(multi->upload_id));
+        err = NULL;
+    }
+    end_step(multi, S3_MULTI_CREATE, err);
+}
+
 static void on_created(const char *upload_id, const struct err *err, void *arg)
 {
     struct s3_multi *multi = arg;
 
     if (err == NULL) {
         multi->upload_id = str_dup(upload_id);
+        multi->kept =
+            multi->resume.begun != NULL && multi->resume.begun(upload_id, multi->resume.arg);
     }
     end_step(multi, S3_MULTI_MOVE, err);
 }
@@ -176,6 +188,13 @@ void s3_multi_checked(struct s3_multi *multi, const struct err *err)
     end_step(multi, S3_MULTI_COMPLETE, err);
 }
 
+static void forget(const struct s3_multi *multi)
+{
+    if (multi->resume.ended != NULL) {
+        multi->resume.ended(multi->resume.arg);
+    }
+}
+
 static void keep(struct s3_multi *multi, const char *etag, const char *version)
 {
     snprintf(multi->etag, sizeof(multi->etag), "%s", etag);
@@ -194,6 +213,11 @@ static void on_completed(const char *etag, const char *version, const struct err
         s3_multi_run(multi);
         return;
     }
+    if (err == NULL) {
+        forget(multi);
+    } else if (err->rc == RC_INVALID) {
+        multi->kept = false; /* a later run would be refused as well */
+    }
     keep(multi, etag, version);
     end_step(multi, S3_MULTI_END, err);
 }
@@ -205,11 +229,12 @@ static void on_confirmed(const struct s3_object *object, const struct err *err, 
 
     if (done) {
         multi->err.rc = RC_OK;
+        forget(multi);
         keep(multi, object->etag, object->version);
     }
     /* What was not there may be gone on with, or is to be aborted as after any failure. */
     multi->step =
-        done || multi->resume || multi->err.rc == RC_NOT_FOUND ? S3_MULTI_END : S3_MULTI_ABORT;
+        done || multi->kept || multi->err.rc == RC_NOT_FOUND ? S3_MULTI_END : S3_MULTI_ABORT;
     multi->call = NULL;
     s3_multi_run(multi);
 }
@@ -224,6 +249,9 @@ static void on_aborted(const struct err *err, void *arg)
         err_set(&multi->err, why.rc, "%s (and the upload could not be aborted: %.150s)", why.text,
                 err->text);
     }
+    if (err == NULL || s3_multipart_is_lost(err)) {
+        forget(multi);
+    }
     end_step(multi, S3_MULTI_END, NULL);
 }
 
@@ -233,12 +261,13 @@ static void s3_multi_run(struct s3_multi *multi)
     const char *key = multi->put.key;
 
     switch (multi->step) {
-    case S3_MULTI_FIND: /* an upload that was cut short */
-        s3_multipart_find(aws, multi->bucket, key, on_found, multi);
+    case S3_MULTI_LIST: /* what an upload has that was cut short */
+        s3_multipart_parts(aws, multi->bucket, key, multi->upload_id, on_listed, multi);
         return;
 
-    case S3_MULTI_LIST: /* what it has */
-        s3_multipart_parts(aws, multi->bucket, key, multi->upload_id, on_listed, multi);
+    case S3_MULTI_DROP: /* one that was of something else */
+        multi->call =
+            s3_multipart_abort(aws, multi->bucket, key, multi->upload_id, on_dropped, multi);
         return;
 
     case S3_MULTI_CREATE:
@@ -279,7 +308,12 @@ static void s3_multi_run(struct s3_multi *multi)
 void s3_multi_start(struct s3_multi *multi)
 {
     multi->parts = mem_zeroed(MAX_OF(multi->count, 1u) * sizeof(multi->parts[0]));
-    multi->step = multi->resume ? S3_MULTI_FIND : S3_MULTI_CREATE;
+    multi->step = S3_MULTI_CREATE;
+    if (multi->resume.upload_id != NULL) {
+        multi->upload_id = str_dup(multi->resume.upload_id);
+        multi->kept = true;
+        multi->step = multi->resume.fits ? S3_MULTI_LIST : S3_MULTI_DROP;
+    }
     s3_multi_run(multi);
 }
 

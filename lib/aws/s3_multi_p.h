@@ -35,8 +35,8 @@ struct s3_multi {
     struct s3_put put; /**< Its strings are ours. */
     uint64_t size, part_bytes;
     unsigned count, width;
-    bool resume;
-    int64_t newer_than_ms; /**< An unfinished upload that is older is not gone on with. */
+    struct s3_resume resume; /**< Its string is ours. */
+    bool kept;               /**< The upload is on record: should this fail, it stays. */
 
     /** Move it; s3_multi_part_done() later, exactly once. */
     void (*move)(struct s3_slot *slot);
@@ -49,8 +49,8 @@ struct s3_multi {
     void *arg;
 
     enum s3_multi_step {
-        S3_MULTI_FIND,
         S3_MULTI_LIST,
+        S3_MULTI_DROP,
         S3_MULTI_CREATE,
         S3_MULTI_MOVE,
         S3_MULTI_CHECK,
@@ -70,9 +70,10 @@ struct s3_multi {
     struct s3_slot slots[S3_MULTI_WIDTH];
 };
 
-/** Copies what `put` points to, but for its bytes. */
+/** Copies what `put` points to, but for its bytes, and what `resume` does (NULL: what fails is
+ * aborted). */
 void s3_multi_init(struct s3_multi *multi, struct aws *aws, struct loop *loop, const char *bucket,
-                   const struct s3_put *put);
+                   const struct s3_put *put, const struct s3_resume *resume);
 void s3_multi_done(struct s3_multi *multi);
 /** How large its parts are: `wanted`, or more, so that there are at most S3_PARTS_MAX of them. */
 void s3_multi_divide(struct s3_multi *multi, uint64_t size, uint64_t wanted);

@@ -14,7 +14,6 @@
 /** Without a byte while S3 itself moves data, which may be gigabytes to another region: who does
  * not wait for the end has all of it moved anew. */
 #define S3_COPIES_MS 600000
-#define S3_PAGES_MAX 1000              /**< Of uploads: more is a server that turns in circles. */
 #define S3_LIST_BODY ((size_t)8 << 20) /**< A thousand keys of 1,024 bytes, each of them %XX. */
 
 /** A request while it is put together: aws_send() copies all but the body. */
@@ -57,7 +56,6 @@ struct s3_op {
         s3_text_fn *text;
         s3_part_fn *part;
         s3_parts_fn *parts;
-        s3_upload_fn *upload;
     } done;
     void *arg;
     char *bucket, *key, *upload;
@@ -73,10 +71,8 @@ struct s3_op {
     struct s3_part part;
     struct strbuf body; /**< What is sent. */
     struct s3_part *parts;
-    unsigned part_count, part_cap, pages;
+    unsigned part_count, part_cap;
     unsigned parts_before; /**< Of the pages before. */
-    char *text;            /**< The newest upload so far, */
-    int64_t text_ms;       /**< and when it began. */
 };
 
 struct s3_op *s3_op_new(struct aws *aws, const char *bucket, const char *key, void *arg);

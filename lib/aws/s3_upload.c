@@ -289,8 +289,7 @@ struct s3_upload *s3_upload(struct aws *aws, struct loop *loop, struct work *wor
     struct s3_upload *upload = mem_new(struct s3_upload);
     struct s3_multi *multi = &upload->multi;
 
-    s3_multi_init(multi, aws, loop, options->bucket, &options->put);
-    multi->resume = options->resume;
+    s3_multi_init(multi, aws, loop, options->bucket, &options->put, options->resume);
     multi->progress = options->progress;
     multi->done = done;
     multi->arg = arg;

@@ -2,7 +2,7 @@
  * A whole object, from memory or from a local file, to S3: by one put, or in parts of which a few
  * are under way at a time. Files are read on the FILE lane, a part at a time, so that memory is
  * bounded by the parts under way; parts grow so that S3_PARTS_MAX of them suffice. When it fails,
- * the parts that were sent are removed again, unless `resume` keeps them for the next time.
+ * the parts that were sent are removed again, unless `resume` keeps them for a later run.
  *
  *     RC_CHANGED    the file was written to meanwhile
  *
@@ -27,8 +27,8 @@ struct s3_upload_options {
     const char *path;    /**< a local file. */
     uint64_t single_max; /**< 0: S3_UPLOAD_SINGLE. */
     uint64_t part_bytes; /**< 0: S3_UPLOAD_PART. At least S3_PART_MIN, or S3 refuses it. */
-    bool resume;         /**< Go on with an unfinished upload: parts whose checksum is right are
-                          *   not sent again. */
+    const struct s3_resume *resume; /**< Of what goes in parts those whose checksum is right are
+                                     *   not sent again. NULL: what fails is aborted. */
     void (*progress)(uint64_t bytes, void *arg); /**< Bytes that S3 has; may be NULL. */
 };
 

@@ -96,8 +96,6 @@ struct store_options {
     bool create;           /**< Make a missing root directory; a bucket is nobody's to make. */
     struct aws *aws;       /**< Borrowed until the store is freed; NULL: file stores only. */
     struct gather *gather; /**< File stores: when a sync waits for company; NULL: never. */
-    bool resume; /**< S3: go on with big puts of files and copies that were cut short, and leave
-                  *   what can be gone on with. */
 };
 
 /** Open the store at `uri` (taken over, also on failure). Nothing is asked of a remote one yet. */

@@ -480,7 +480,6 @@ static void transfer_start(struct transfer *transfer)
         .bucket = store_s3_bucket_of(store),
         .put = {.key = transfer->key, .checksum = store->checksum},
         .path = transfer->path,
-        .resume = store->resume,
         .progress = on_progress,
     };
 
@@ -519,8 +518,6 @@ static void on_source(const struct s3_object *object, const struct err *err, voi
         .from_version = object->version,
         .from_etag = object->etag,
         .size = object->size,
-        .modified_ms = object->modified_ms,
-        .resume = transfer->to->resume,
         .progress = on_progress,
     };
 
@@ -613,7 +610,6 @@ enum rc store_s3_new(struct loop *loop, struct work *work, struct uri *uri,
         .work = work,
         .aws = options->aws,
         .prefix = str_printf("%s%s", uri->path, uri->path[0] != '\0' ? "/" : ""),
-        .resume = options->resume,
     };
     store->last = &store->first;
     *ret_store = &store->base;

@@ -15,8 +15,7 @@ struct store_s3 {
     struct store base;
     struct work *work;
     struct aws *aws;
-    char *prefix; /**< "" or with a slash at its end. */
-    bool resume;
+    char *prefix;              /**< "" or with a slash at its end. */
     enum s3_checksum checksum; /**< The one that the server takes. */
 
     /* Where the last page of a listing ended. */

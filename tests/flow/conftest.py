@@ -338,6 +338,13 @@ def tree(directory):
     }
 
 
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path, monkeypatch):
+    """What the tools keep from one run to the next lies here, not in the home of who runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    return tmp_path / ".cache"
+
+
 @pytest.fixture
 def make_daemon(tmp_path):
     """make_daemon("name") gives a Daemon in a directory of its own; all end clean after the test."""

@@ -91,13 +91,6 @@ static void on_parts(const struct s3_part *parts, unsigned count, const struct e
     note(err);
 }
 
-static void on_upload(const char *upload_id, int64_t initiated_ms, const struct err *err, void *arg)
-{
-    (void)initiated_ms, (void)arg;
-    must(upload_id != NULL);
-    note(err);
-}
-
 static void ask(unsigned operation)
 {
     static const char *const keys[] = {"a<b>", "c"};
@@ -123,11 +116,8 @@ static void ask(unsigned operation)
     case 5:
         s3_multipart_complete(NULL, "b", &put, "u", parts, 1, on_put, NULL);
         return;
-    case 6:
-        s3_multipart_parts(NULL, "b", "k", "u", on_parts, NULL);
-        return;
     default:
-        s3_multipart_find(NULL, "b", "k", on_upload, NULL);
+        s3_multipart_parts(NULL, "b", "k", "u", on_parts, NULL);
         return;
     }
 }

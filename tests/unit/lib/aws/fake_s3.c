@@ -430,7 +430,9 @@ static void do_part(struct aws_call *call)
 
     check_crc32c(call);
     part = take_part(call, call->body, call->body_len);
-    if (part != NULL) {
+    if (part != NULL && upload_of(call)->crc32c != (checksum != NULL)) {
+        refuse(call, 400, "InvalidRequest");
+    } else if (part != NULL) {
         snprintf(part->checksum, sizeof(part->checksum), "%s", checksum != NULL ? checksum : "");
         snprintf(etag, sizeof(etag), "\"p%s\"", query(call, "partNumber"));
         answer_header(call, "etag", etag);
@@ -521,30 +523,6 @@ static void do_parts(struct aws_call *call)
                   count == 2 ? "true" : "false", at);
 }
 
-/** One upload a page. */
-static void do_uploads(struct aws_call *call)
-{
-    const char *marker = query(call, "upload-id-marker"), *prefix = query(call, "prefix");
-    unsigned at = marker != NULL ? (unsigned)strtoul(marker + 1, NULL, 10) + 1 : 0;
-
-    while (at < fake_s3.upload_count &&
-           (!fake_s3.uploads[at].open || !str_starts(fake_s3.uploads[at].key, prefix))) {
-        at++;
-    }
-    strbuf_puts(&call->out, "<ListMultipartUploadsResult><EncodingType>url</EncodingType>");
-    if (at < fake_s3.upload_count) {
-        strbuf_puts(&call->out, "<Upload><Key>");
-        url_encode(&call->out, fake_s3.uploads[at].key);
-        strbuf_printf(&call->out,
-                      "</Key><UploadId>u%u</UploadId>"
-                      "<Initiated>2020-01-01T00:00:%02u.000Z</Initiated></Upload>"
-                      "<IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>"
-                      "<NextUploadIdMarker>u%u</NextUploadIdMarker>",
-                      at, at, at);
-    }
-    strbuf_puts(&call->out, "</ListMultipartUploadsResult>");
-}
-
 static const struct {
     const char *operation;
     void (*run)(struct aws_call *call);
@@ -561,7 +539,6 @@ static const struct {
     {"CompleteMultipartUpload", do_complete},
     {"AbortMultipartUpload", do_abort},
     {"ListParts", do_parts},
-    {"ListMultipartUploads", do_uploads},
 };
 
 /* ---- calls ---- */

@@ -22,6 +22,34 @@ static struct err outcome;
 static char etag[S3_ETAG];
 static uint64_t progressed;
 
+/** What its user keeps of an unfinished upload. */
+static struct {
+    char id[16];
+    bool refuses;
+} record;
+
+static bool on_begun(const char *upload_id, void *arg)
+{
+    assert_ptr_equal(arg, &record);
+    snprintf(record.id, sizeof(record.id), "%s", record.refuses ? "" : upload_id);
+    return !record.refuses;
+}
+
+static void on_ended(void *arg)
+{
+    assert_ptr_equal(arg, &record);
+    record.id[0] = '\0';
+}
+
+static struct s3_resume on_record(bool fits)
+{
+    return (struct s3_resume){.upload_id = record.id[0] != '\0' ? record.id : NULL,
+                              .fits = fits,
+                              .begun = on_begun,
+                              .ended = on_ended,
+                              .arg = &record};
+}
+
 static void on_put(const char *new_etag, const char *version, const struct err *err, void *arg)
 {
     (void)version, (void)arg;
@@ -47,6 +75,7 @@ static int setup(void **state)
     }
     fake_s3_put("from", text);
     progressed = 0;
+    memset(&record, 0, sizeof(record));
     return 0;
 }
 
@@ -121,26 +150,154 @@ static void a_copy_of_what_has_changed_leaves_nothing(void **state)
     assert_int_equal(fake_s3_count("CopyObject"), 1);
 }
 
-static void an_unfinished_copy_is_gone_on_with_unless_the_source_is_newer(void **state)
+static struct fake_fault fails(const char *operation, unsigned nth, unsigned status)
 {
-    (void)state;
+    return (struct fake_fault){operation, nth, status, "Failure", NULL, false, false};
+}
+
+/** Eight parts of ten are there then. */
+static void copy_is_cut_short(void)
+{
+    const struct s3_resume resume = on_record(true);
     struct s3_copy_options options = copy_options;
 
-    options.resume = true;
-    fake_s3.faults[0] =
-        (struct fake_fault){"UploadPartCopy", 9, 500, "InternalError", NULL, false, false};
+    options.resume = &resume;
+    fake_s3.faults[0] = fails("UploadPartCopy", 9, 500);
     assert_int_equal(copy(options), RC_NETWORK);
-    assert_int_equal(fake_s3_count("AbortMultipartUpload"), 0);
-    fake_s3.log[0] = '\0';
     fake_s3.faults[0].operation = NULL;
-    options.modified_ms = 1577836800000; /* 2020-01-01, when the fake's uploads begin */
-    assert_int_equal(copy(options), RC_OK);
-    assert_int_equal(fake_s3_count("CreateMultipartUpload"), 1);
+    assert_int_equal(fake_s3_count("AbortMultipartUpload"), 0);
+    assert_string_equal(record.id, "u0");
     fake_s3.log[0] = '\0';
-    options.modified_ms = 0;
-    assert_int_equal(copy(options), RC_OK);
+}
+
+static enum rc copy_goes_on(bool fits)
+{
+    const struct s3_resume resume = on_record(fits);
+    struct s3_copy_options options = copy_options;
+
+    options.resume = &resume;
+    return copy(options);
+}
+
+static void an_unfinished_copy_on_record_is_gone_on_with(void **state)
+{
+    (void)state;
+
+    copy_is_cut_short();
+    assert_int_equal(copy_goes_on(true), RC_OK);
     assert_int_equal(fake_s3_count("CreateMultipartUpload"), 0);
     assert_int_equal(fake_s3_count("UploadPartCopy"), 2);
+    assert_string_equal(fake_s3_find("to")->bytes, text);
+    assert_string_equal(record.id, "");
+}
+
+static void one_of_another_source_is_aborted(void **state)
+{
+    (void)state;
+
+    copy_is_cut_short();
+    assert_int_equal(copy_goes_on(false), RC_OK);
+    assert_false(fake_s3.uploads[0].open);
+    assert_int_equal(fake_s3_count("UploadPartCopy"), 10);
+    assert_string_equal(fake_s3_find("to")->bytes, text);
+}
+
+static void one_that_is_not_on_record_is_nobodys_business(void **state)
+{
+    (void)state;
+
+    copy_is_cut_short();
+    record.id[0] = '\0';
+    assert_int_equal(copy_goes_on(true), RC_OK);
+    assert_true(fake_s3.uploads[0].open);
+    assert_int_equal(fake_s3_count("UploadPartCopy"), 10);
+    assert_int_equal(fake_s3_count("ListMultipartUploads"), 0);
+}
+
+static void one_that_is_lost_begins_anew(void **state)
+{
+    (void)state;
+    static const unsigned refusals[] = {403, 404, 501};
+
+    for (unsigned i = 0; i < ARRAY_LEN(refusals); i++) {
+        copy_is_cut_short();
+        fake_s3.faults[0] = fails("ListParts", 1, refusals[i]);
+        fake_s3.faults[1] = fails("AbortMultipartUpload", 1, refusals[i]);
+        assert_int_equal(copy_goes_on(true), RC_OK);
+        assert_int_equal(fake_s3_count("UploadPartCopy"), 10);
+        assert_string_equal(record.id, "");
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void one_that_cannot_be_asked_for_now_is_kept_for_later(void **state)
+{
+    (void)state;
+
+    for (unsigned fits = 0; fits < 2; fits++) {
+        copy_is_cut_short();
+        fake_s3.faults[0] = fails(fits ? "ListParts" : "AbortMultipartUpload", 1, 500);
+        assert_int_equal(copy_goes_on(fits), RC_NETWORK);
+        assert_true(fake_s3.uploads[0].open);
+        assert_string_equal(record.id, "u0");
+        fake_s3.faults[0].operation = NULL;
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void what_cannot_be_put_on_record_is_aborted_if_it_fails(void **state)
+{
+    (void)state;
+
+    record.refuses = true;
+    fake_s3.faults[0] = fails("UploadPartCopy", 9, 500);
+    assert_int_equal(copy_goes_on(true), RC_NETWORK);
+    assert_false(fake_s3.uploads[0].open);
+}
+
+static void a_completion_that_is_refused_is_not_asked_for_again(void **state)
+{
+    (void)state;
+
+    fake_s3.faults[0] = fails("CompleteMultipartUpload", 1, 400);
+    assert_int_equal(copy_goes_on(true), RC_INVALID);
+    assert_false(fake_s3.uploads[0].open);
+    assert_string_equal(record.id, "");
+    assert_int_equal(copy_goes_on(true), RC_OK);
+}
+
+static void parts_of_an_unfinished_upload_are_sent_again_unless_they_are_right(void **state)
+{
+    (void)state;
+    struct s3_resume resume = on_record(true);
+    struct s3_upload_options options = {.bucket = "bucket",
+                                        .put = {.key = "to", .bytes = text, .len = LEN},
+                                        .single_max = 100,
+                                        .part_bytes = 100,
+                                        .resume = &resume};
+
+    fake_s3.faults[0] = fails("UploadPart", 5, 500);
+    s3_upload(aws, loop, work, &options, on_put, NULL);
+    loop_run(loop);
+    assert_int_equal(outcome.rc, RC_NETWORK);
+    assert_true(fake_s3.uploads[0].open);
+    unsigned sent = 0;
+
+    for (unsigned i = 0; i < 10; i++) {
+        sent += fake_s3.uploads[0].parts[i].bytes != NULL;
+    }
+    assert_true(sent >= 4);
+    snprintf(fake_s3.uploads[0].parts[0].checksum, 32, "AAAAAA==");
+    fake_s3.log[0] = '\0';
+    fake_s3.faults[0].operation = NULL;
+    resume = on_record(true);
+    s3_upload(aws, loop, work, &options, on_put, NULL);
+    loop_run(loop);
+    assert_int_equal(outcome.rc, RC_OK);
+    assert_int_equal(fake_s3_count("CreateMultipartUpload"), 0);
+    assert_int_equal(fake_s3_count("UploadPart"), 10 - sent + 1);
     assert_string_equal(fake_s3_find("to")->bytes, text);
 }
 
@@ -327,7 +484,14 @@ int main(void)
         CASE(a_large_copy_goes_in_parts),
         CASE(S3_gets_minutes_for_what_it_moves_itself),
         CASE(a_copy_of_what_has_changed_leaves_nothing),
-        CASE(an_unfinished_copy_is_gone_on_with_unless_the_source_is_newer),
+        CASE(an_unfinished_copy_on_record_is_gone_on_with),
+        CASE(one_of_another_source_is_aborted),
+        CASE(one_that_is_not_on_record_is_nobodys_business),
+        CASE(one_that_is_lost_begins_anew),
+        CASE(one_that_cannot_be_asked_for_now_is_kept_for_later),
+        CASE(what_cannot_be_put_on_record_is_aborted_if_it_fails),
+        CASE(a_completion_that_is_refused_is_not_asked_for_again),
+        CASE(parts_of_an_unfinished_upload_are_sent_again_unless_they_are_right),
         CASE(a_canceled_copy_ends_and_is_aborted),
         CASE(the_condition_of_a_large_put_is_that_of_its_completion),
         CASE(a_canceled_upload_ends_and_is_aborted),

@@ -69,12 +69,12 @@ static void on_progress(uint64_t bytes, void *arg)
     progressed = bytes;
 }
 
-static void open_store(const char *text, bool resume)
+static void open_store(const char *text)
 {
     struct uri *uri;
     struct err err;
     /* The fake looks at no access. */
-    const struct store_options options = {.aws = (struct aws *)&fake_s3, .resume = resume};
+    const struct store_options options = {.aws = (struct aws *)&fake_s3};
 
     store_free(store);
     assert_int_equal(uri_parse(text, "/", &uri, &err), RC_OK);
@@ -90,7 +90,7 @@ static int setup(void **state)
     store = NULL;
     progressed = 0;
     big_path[0] = '\0';
-    open_store("s3://bucket/a/b", false);
+    open_store("s3://bucket/a/b");
     return 0;
 }
 
@@ -384,28 +384,6 @@ static void what_a_failed_upload_had_sent_is_removed(void **state)
     assert_null(fake_s3_find("a/b/big"));
 }
 
-static void what_was_cut_short_is_gone_on_with(void **state)
-{
-    (void)state;
-    const size_t len = 25 * MIB;
-    scoped(free) char *bytes = write_big(len);
-
-    open_store("s3://bucket/a/b", true);
-    fake_s3.faults[0] =
-        (struct fake_fault){"UploadPart", 3, 500, "InternalError", NULL, false, false};
-    assert_int_equal(put_file("big"), RC_NETWORK);
-    assert_int_equal(fake_s3_count("AbortMultipartUpload"), 0);
-    assert_true(fake_s3.uploads[0].open);
-    /* A part that is not what the file has by now is sent again. */
-    snprintf(fake_s3.uploads[0].parts[0].checksum, 32, "AAAAAA==");
-    fake_s3.log[0] = '\0';
-    fake_s3.faults[0].operation = NULL;
-    assert_int_equal(put_file("big"), RC_OK);
-    assert_int_equal(fake_s3_count("CreateMultipartUpload"), 0);
-    assert_true(fake_s3_count("UploadPart") >= 2 && fake_s3_count("UploadPart") <= 3);
-    assert_memory_equal(fake_s3_find("a/b/big")->bytes, bytes, len);
-}
-
 static void a_completion_whose_answer_was_lost_is_confirmed(void **state)
 {
     (void)state;
@@ -543,7 +521,6 @@ int main(void)
         CASE(a_server_without_the_newer_checksum_gets_the_older_one),
         CASE(a_large_file_goes_in_parts),
         CASE(what_a_failed_upload_had_sent_is_removed),
-        CASE(what_was_cut_short_is_gone_on_with),
         CASE(a_completion_whose_answer_was_lost_is_confirmed),
         CASE(a_copy_is_the_servers_work),
         CASE(many_keys_are_removed_a_thousand_at_a_time),
