@@ -116,16 +116,15 @@ bool intake_may_be_anothers(const struct sighting *sighting, bool shared)
 static enum verdict decide_gone(const struct known *known, const struct sighting *sighting,
                                 bool shared)
 {
-    if (known->id == 0 || !known->live) {
-        const bool later = known->id == 0 ||
-                           (both_sequenced(known, sighting) &&
-                            intake_compare_sequencers(sighting->sequencer, known->sequencer) > 0);
+    const int order = sequencer_order(known, sighting);
 
-        return later && intake_may_be_anothers(sighting, shared) ? SAYS_GONE : SAYS_UNKNOWN;
+    if (known->id == 0 || !known->live) {
+        const bool is_news = known->id == 0 || order > 0;
+
+        return is_news && intake_may_be_anothers(sighting, shared) ? SAYS_GONE : SAYS_UNKNOWN;
     }
-    if (both_sequenced(known, sighting)) {
-        return intake_compare_sequencers(sighting->sequencer, known->sequencer) < 0 ? SAYS_OLDER
-                                                                                    : SAYS_GONE;
+    if (order != 0) {
+        return order < 0 ? SAYS_OLDER : SAYS_GONE;
     }
     if (!looked(sighting->source) && sighting->event_ms != 0 &&
         sighting->event_ms < known->modified_ms) {

@@ -241,6 +241,8 @@ static void equal_sequencers_let_what_was_removed_come_back(void **state)
     assert_outcome(told_at("e1", 3000), OUTCOME_QUEUED);
     sight(told_at("", 4000));
     assert_outcome(told_at("e2", 5000), OUTCOME_QUEUED);
+    assert_outcome(told_at("", 4000), OUTCOME_OLDER); /* again, too late */
+    assert_int_equal(ask_int("SELECT live FROM objects"), 1);
 }
 
 static void sequencers_compare_padded_on_the_right(void **state)
