@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -28,9 +29,22 @@ struct ctl_note {
     struct s3_resume resume;
 };
 
+/** HOME, or what the system has on record, as for a unit or a cron job without one. */
+static const char *home_folder(void)
+{
+    const char *home = getenv("HOME");
+    const struct passwd *user;
+
+    if (home != NULL && home[0] != '\0') {
+        return home;
+    }
+    user = getpwuid(geteuid());
+    return user != NULL ? user->pw_dir : NULL;
+}
+
 static enum rc make_folder(char **ret_folder, struct err *err)
 {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = home_folder();
     scoped(free) char *folder = NULL;
 
     if (cache != NULL && cache[0] == '/') {

@@ -38,7 +38,7 @@ static void next_step(struct etl *etl)
         etl->clean = half_made ? JOB_CLEAN_ALL : JOB_CLEAN_HALF_MADE;
     } else {
         etl->step++;
-        if (etl->adopted != NULL && etl->step == CURRENT) {
+        if (etl->adopted != NULL && etl->step == WITHDRAW) {
             etl->step = DRAFT; /* there is nothing to make */
         }
         if (etl->step == CLEAN) { /* only ever entered by a failure */
@@ -346,7 +346,7 @@ static void on_settled(const struct err *err, void *arg)
  * holds the claim may tell whether it is still the object's. */
 static void clean_up(struct etl *etl)
 {
-    if (etl->clean == JOB_CLEAN_HALF_MADE && etl->services->leases != NULL && !etl->leased) {
+    if (etl->clean == JOB_CLEAN_HALF_MADE && etl->services->leases != NULL) {
         on_cleaned(etl);
     } else if (etl->vouching != NULL) { /* what is published is what would have been made */
         job_outputs_settle(etl->services, etl->job, etl->vouching, &etl->robbed, on_settled, etl);
@@ -421,12 +421,12 @@ static void etl_run(struct etl *etl)
         job_store_read(services->jobs, run_ask_again, on_again_known, etl);
         return;
 
-    case CLAIM: /* state.db: whose the keys are that we are about to write or withdraw; noted */
-        job_store_write(services->jobs, run_claim, on_claimed, etl);
-        return;
-
     case CURRENT: /* raw store: that it is not the newer version which vouches */
         check_current(etl);
+        return;
+
+    case CLAIM: /* state.db: whose the keys are that we are about to write or withdraw; noted */
+        job_store_write(services->jobs, run_claim, on_claimed, etl);
         return;
 
     case WITHDRAW: /* store: it is another version's, and stops vouching before outputs change */

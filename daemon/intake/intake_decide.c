@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/intake/intake_p.h"
+#include "lib/store/uri.h"
 
 const char *sighting_source_name(enum sighting_source source)
 {
@@ -110,7 +111,10 @@ static bool is_older(const struct known *known, const struct sighting *sighting)
  * not there any more, and then no listing of ours would ever miss it. */
 bool intake_may_be_anothers(const struct sighting *sighting, bool shared)
 {
-    return shared && sighting->gone && sighting->source == SIGHTING_SQS;
+    struct err unused;
+
+    return shared && sighting->gone && sighting->source == SIGHTING_SQS &&
+           !intake_ignores(sighting->key) && uri_check_key(sighting->key, &unused) == RC_OK;
 }
 
 static enum verdict decide_gone(const struct known *known, const struct sighting *sighting,
@@ -119,7 +123,7 @@ static enum verdict decide_gone(const struct known *known, const struct sighting
     const int order = sequencer_order(known, sighting);
 
     if (known->id == 0 || !known->live) {
-        const bool is_news = known->id == 0 || order > 0;
+        const bool is_news = known->id == 0 || order > 0 || !both_sequenced(known, sighting);
 
         return is_news && intake_may_be_anothers(sighting, shared) ? SAYS_GONE : SAYS_UNKNOWN;
     }

@@ -25,7 +25,7 @@ enum verdict {
     SAYS_OLDER,   /**< Than what is known. */
     SAYS_DOUBT, /**< Older too, but from a look at the store: remembered, believed the second time.
                  */
-    SAYS_UNKNOWN, /**< Gone, of something that nothing is known of. */
+    SAYS_UNKNOWN, /**< Gone, of something that nobody can have made anything of. */
 };
 
 /** Pure. `shared`: other daemons publish to the same store. */

@@ -126,7 +126,9 @@ int64_t job_order_ms(const char *key, uint64_t size, enum job_action action, int
     return sighted_ms + penalty_ms;
 }
 
-/* Claims do not tell: who takes over what another has published claims its keys, too. */
+/* Claims do not tell: who takes over what another has published claims its keys, too. A job's
+ * digest is that of the rows it last looked at, so what was made before a revision was not of it.
+ */
 enum rc job_makes_again(struct db *state, const struct job *job, const char *rows_digest,
                         bool *ret_again, struct err *err)
 {
@@ -135,9 +137,11 @@ enum rc job_makes_again(struct db *state, const struct job *job, const char *row
                    "SELECT 1 FROM jobs AS j JOIN transitions AS t ON t.job = j.id"
                    " WHERE j.object = ?1 AND j.etag = ?2 AND j.rows_digest = ?3"
                    " AND t.to_state = 'DONE' AND t.reason <> '" JOB_REASON_FOREIGN "'"
+                   " AND NOT EXISTS (SELECT 1 FROM transitions AS r WHERE r.job = j.id"
+                   " AND r.id > t.id AND r.event = 'REVISED')"
                    " UNION ALL SELECT 1 FROM (SELECT event FROM transitions WHERE job = ?4"
-                   " AND from_state = 'DONE' ORDER BY id DESC LIMIT 1) WHERE event = 'RETRY'"
-                   " LIMIT 1",
+                   " AND (event = 'REVISED' OR (event = 'RETRY' AND from_state = 'DONE'))"
+                   " ORDER BY id DESC LIMIT 1) WHERE event = 'RETRY' LIMIT 1",
                    err);
 
     if (q == NULL) {

@@ -21,7 +21,7 @@ hold, release   duplicate, shuffle, seed               of notifications: events.
 shuffle   queue, seed                                  any visible message may come first
 glue      looks, crawls, runs, most                    glue.py; what is not told stays. Gives its stats
 stats     (nothing)                                    what it was asked, and how it stands
-wait      timeout_s, and one of: queue, empty; operation, count; struck; published, count
+wait      timeout_s, and one of: queue, empty; operation, count; struck (how often each rule); published, count
 """
 
 import asyncio
@@ -150,7 +150,7 @@ class Admin:
             queue = self.server.sqs.queues[told["queue"]]
             return not queue.messages if told.get("empty", True) else bool(queue.messages)
         if "struck" in told:
-            return all(rule.fired for rule in self.server.script.rules)
+            return all(rule.fired >= int(told["struck"]) for rule in self.server.script.rules)
         if "published" in told:
             return len(self.server.events.topics[told["published"]].published) >= told["count"]
         return self.server.operations.get(told["operation"], 0) >= told["count"]

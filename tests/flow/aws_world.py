@@ -283,9 +283,9 @@ class Fake(World):
         """From now on; see tests/fake/faults.py."""
         self.ask("faults", list(rules))
 
-    def happened(self, timeout_s=20):
-        """Whether every rule has struck, or does so soon."""
-        return self.ask("wait", {"timeout_s": timeout_s, "struck": True}, timeout_s + 60)
+    def happened(self, timeout_s=20, times=1):
+        """Whether every rule has struck so often, or does so soon."""
+        return self.ask("wait", {"timeout_s": timeout_s, "struck": times}, timeout_s + 60)
 
     def struck(self):
         """How often each fault did: {"s3.GetObject.reset-body": 2}"""

@@ -245,6 +245,33 @@ static void equal_sequencers_let_what_was_removed_come_back(void **state)
     assert_int_equal(ask_int("SELECT live FROM objects"), 1);
 }
 
+static void an_end_may_be_that_of_what_another_daemon_has_made(void **state)
+{
+    static const char *const nobodys[] = {"dir/", ".hidden", "a//b.h5", "a/../b.h5"};
+    struct sighting removed = gone("a.h5");
+
+    (void)state;
+    removed.source = SIGHTING_SQS;
+    removed.sequencer = "02";
+    assert_outcome(removed, OUTCOME_IGNORED);
+    services.leases = (struct job_leases *)&services; /* only whether there are any is asked */
+    assert_outcome(removed, OUTCOME_RETIRING);
+    assert_int_equal(ask_int("SELECT count(*) FROM jobs WHERE action = 'retire'"), 1);
+    assert_outcome(removed, OUTCOME_IGNORED);
+    removed.sequencer = "03"; /* of a life that we have not heard of */
+    assert_outcome(removed, OUTCOME_RETIRING);
+    removed.sequencer = "";
+    assert_outcome(removed, OUTCOME_RETIRING);
+    removed.source = SIGHTING_LIST;
+    assert_outcome(removed, OUTCOME_IGNORED);
+    for (unsigned i = 0; i < ARRAY_LEN(nobodys); i++) {
+        removed = gone(nobodys[i]);
+        removed.source = SIGHTING_SQS;
+        assert_outcome(removed, OUTCOME_IGNORED);
+    }
+    services.leases = NULL;
+}
+
 static void sequencers_compare_padded_on_the_right(void **state)
 {
     (void)state;
@@ -631,6 +658,7 @@ int main(void)
         T(a_listings_time_is_no_older_within_its_second),
         T(equal_sequencers_of_other_versions_leave_it_to_the_time),
         T(equal_sequencers_let_what_was_removed_come_back),
+        T(an_end_may_be_that_of_what_another_daemon_has_made),
         T(sequencers_compare_padded_on_the_right),
         T(a_deletion_of_something_unknown_is_ignored),
         T(a_deletion_before_anything_was_made_needs_no_job),

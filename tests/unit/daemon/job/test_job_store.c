@@ -75,6 +75,78 @@ static int one_job(void **state)
     return 0;
 }
 
+/* ---- whether what is published is made again */
+
+static bool again;
+
+static enum rc run_makes_again(struct db *state, void *arg, struct err *err)
+{
+    return job_makes_again(state, arg, "r2", &again, err);
+}
+
+static void on_asked(const struct err *err, void *arg)
+{
+    (void)arg;
+    assert_null(err);
+    over = true;
+}
+
+static bool makes_again(struct job *job)
+{
+    over = false;
+    job_store_read(services.jobs, run_makes_again, on_asked, job);
+    run_until(&over);
+    return again;
+}
+
+static void history(const char *from, const char *to, const char *event, const char *reason)
+{
+    char sql[300];
+
+    snprintf(
+        sql, sizeof(sql),
+        "INSERT INTO transitions(job, at_ms, from_state, to_state, event, after_ms, actor,"
+        " reason, class, request_ids) VALUES(1, 5, '%s', '%s', '%s', 0, 'daemon', '%s', '', '')",
+        from, to, event, reason);
+    change(sql);
+}
+
+static void what_we_made_of_these_rows_is_made_again(void **state)
+{
+    struct job *job = load(1);
+
+    (void)state;
+    change("UPDATE jobs SET rows_digest = 'r1'");
+    history("PUBLISHING", "DONE", "FINISHED", "3 outputs");
+    assert_false(makes_again(job)); /* it was of other rows */
+    change("UPDATE jobs SET rows_digest = 'r2'");
+    assert_true(makes_again(job));
+    change("UPDATE jobs SET etag = 'e0'");
+    assert_false(makes_again(job));
+    change("UPDATE jobs SET etag = 'e1'");
+    history("DONE", "CRAWLED", "REVISED", "");
+    assert_false(makes_again(job)); /* these rows are those of an attempt that came too late */
+    history("PUBLISHING", "DONE", "FINISHED", "published by another daemon");
+    assert_false(makes_again(job));
+    job_free(job);
+}
+
+static void what_an_operator_wants_again_is_made_again(void **state)
+{
+    struct job *job = load(1);
+
+    (void)state;
+    history("PUBLISHING", "DONE", "FINISHED", "published by another daemon");
+    history("DONE", "QUEUED", "RETRY", "asked for by an operator");
+    assert_true(makes_again(job));
+    history("EXTRACTING", "QUARANTINED", "REJECTED", "");
+    history("QUARANTINED", "QUEUED", "RETRY", "");
+    assert_true(makes_again(job)); /* it was not, yet */
+    history("QUARANTINED", "CRAWLED", "REVISED", "");
+    assert_false(makes_again(job)); /* the wish was for other rows */
+    job_free(job);
+}
+
 static void a_move_is_in_the_row_the_history_the_counts_and_the_events(void **state)
 {
     struct job *job = load(1);
@@ -460,6 +532,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, one_job, fixture_tear_down)
+        T(what_we_made_of_these_rows_is_made_again),
+        T(what_an_operator_wants_again_is_made_again),
         T(a_move_is_in_the_row_the_history_the_counts_and_the_events),
         T(what_the_crawl_found_is_recorded_with_its_move),
         T(a_deferred_job_comes_back_to_the_rest_it_left),
