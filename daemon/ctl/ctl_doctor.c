@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/base/mem.h"
@@ -45,6 +46,9 @@ const char *doctor_mend(const struct doctor *doctor, const struct err *err, cons
 {
     if (err->rc == RC_NETWORK || err->rc == RC_TIMEOUT) {
         return "see whether aws.endpoint_url, aws.region and the network are right";
+    }
+    if (err->rc == RC_HOST && strcasestr(err->text, "KMS") != NULL) {
+        return "enable the key of KMS, and allow kms:Decrypt and kms:GenerateDataKey with it";
     }
     return doctor->no_credentials || err->rc == RC_HOST
                ? "give credentials that are in force; see the line of credentials"

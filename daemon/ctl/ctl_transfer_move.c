@@ -148,12 +148,12 @@ static void copy_within(struct ctl_item *item, struct aws *aws)
     s3_copying(aws, ctl_run_loop(transfer->run), &options, on_put, item);
 }
 
-static void stream_to_file(struct ctl_item *item, struct aws *from)
+static struct ctl_stream_options stream_of(const struct ctl_item *item, struct aws *from,
+                                           const char *from_key)
 {
-    struct ctl_transfer *transfer = item->transfer;
-    scoped(free) char *from_key = whole_key(transfer->from, item->from);
-    scoped(free) char *path = fs_join(transfer->to->uri->path, item->to);
-    const struct ctl_stream_options options = {
+    const struct ctl_transfer *transfer = item->transfer;
+
+    return (struct ctl_stream_options){
         .loop = ctl_run_loop(transfer->run),
         .work = ctl_run_work(transfer->run),
         .from = from,
@@ -161,34 +161,33 @@ static void stream_to_file(struct ctl_item *item, struct aws *from)
         .from_key = from_key,
         .from_etag = item->etag,
         .size = item->size,
-        .path = path,
         .progress = on_progress,
     };
+}
 
+static void stream_to_file(struct ctl_item *item, struct aws *from)
+{
+    const struct ctl_transfer *transfer = item->transfer;
+    scoped(free) char *from_key = whole_key(transfer->from, item->from);
+    scoped(free) char *path = fs_join(transfer->to->uri->path, item->to);
+    struct ctl_stream_options options = stream_of(item, from, from_key);
+
+    options.path = path;
     ctl_stream(&options, on_moved, item);
 }
 
 static void stream_across(struct ctl_item *item, struct aws *from, struct aws *to)
 {
-    struct ctl_transfer *transfer = item->transfer;
+    const struct ctl_transfer *transfer = item->transfer;
     scoped(free) char *from_key = whole_key(transfer->from, item->from);
     scoped(free) char *key = whole_key(transfer->to, item->to);
     scoped(free) char *how = str_printf("stream %u", CTL_STREAM_PART);
-    const struct ctl_stream_options options = {
-        .loop = ctl_run_loop(transfer->run),
-        .work = ctl_run_work(transfer->run),
-        .from = from,
-        .from_bucket = transfer->from->uri->bucket,
-        .from_key = from_key,
-        .from_etag = item->etag,
-        .size = item->size,
-        .to = to,
-        .bucket = transfer->to->uri->bucket,
-        .key = key,
-        .resume = item->size > CTL_STREAM_PART ? note_object(item, how, from_key, key) : NULL,
-        .progress = on_progress,
-    };
+    struct ctl_stream_options options = stream_of(item, from, from_key);
 
+    options.to = to;
+    options.bucket = transfer->to->uri->bucket;
+    options.key = key;
+    options.resume = item->size > CTL_STREAM_PART ? note_object(item, how, from_key, key) : NULL;
     ctl_stream(&options, on_moved, item);
 }
 

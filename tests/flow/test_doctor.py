@@ -283,6 +283,17 @@ def test_a_store_that_ignores_conditions_is_found(daemon, fake):
     assert (check["status"], code) == ("FAIL", 1) and "NotImplemented" in check["text"]
 
 
+def test_a_key_of_kms_that_is_disabled_is_named(daemon, fake):
+    fake.equip(daemon).state.mkdir()
+    daemon.write_config()
+    fault = {"kind": "error", "code": "KMS.DisabledException", "status": 400}
+    fake.faults({"operation": "PutObject", "times": -1, "fault": fault})
+    done = daemon.ctl("doctor", "--config", daemon.config_path, "--json", env=daemon.env, check=1)
+    (check,) = [f for f in json.loads(done.stdout)["checks"] if f["check"] == "processed.put"]
+    assert check["status"] == "FAIL" and "KMS.DisabledException" in check["text"]
+    assert check["mend"].startswith("enable the key of KMS")
+
+
 def test_keys_that_are_wrong_or_missing_and_a_helper_that_is_not_there(setup):
     findings = setup.findings(env={"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert ("raw.list", "FAIL") in findings and ("processed.put", "FAIL") in findings
