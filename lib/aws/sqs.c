@@ -15,7 +15,7 @@
 
 #define VERSION "1.0"
 #define CONTENT_TYPE "application/x-amz-json-" VERSION
-#define SLACK_MS 15000 /**< Beyond what the queue itself waits. */
+#define SLACK_MS 15000 /**< In all; for a receive twice that, beyond what the queue waits. */
 /** Ten messages of 1 MiB, in which JSON may write every byte as two. */
 #define RECEIVE_MAX ((size_t)24 << 20)
 #define HANDLE_MAX 4096

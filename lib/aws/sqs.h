@@ -29,8 +29,9 @@ struct sqs_message {
 
 typedef void sqs_messages_fn(const struct sqs_message *messages, unsigned count,
                              const struct err *err, void *arg);
-/** At most `max` (1 to SQS_BATCH); waits up to `wait_s` (0 to 20) for the first. One that is not
- * what the protocol promises comes with the others. */
+/** At most `max` (1 to SQS_BATCH); waits up to `wait_s` (0 to 20) for the first. Given up when it
+ * is silent for the client's idle time beyond that, or not done within 30 s beyond it. One that is
+ * not what the protocol promises comes with the others. */
 struct aws_call *sqs_receive(struct aws *aws, const char *queue_url, unsigned max, unsigned wait_s,
                              unsigned visibility_s, sqs_messages_fn *done, void *arg);
 
